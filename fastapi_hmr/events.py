@@ -1,0 +1,62 @@
+"""The values that travel from the watcher through a reload to terminal and browser."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Literal
+
+from fastapi_hmr.tracebacks import ErrorReport
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """One changed file: an absolute path and what became of it."""
+
+    kind: Literal["added", "modified", "deleted"]
+    path: Path
+
+
+class ReloadLevel(IntEnum):
+    """The rungs of the ladder, gentlest first."""
+
+    NOTHING = 0
+    PATCH = 1
+    UPDATE = 2
+    REIMPORT = 3
+    RESTART = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """A reload that worked: the new code is being served.
+
+    `generation` is the id `boot.n` that is served now, `reason` says why this level was taken,
+    `changed` the files that made it, `modules` the names that ran again, in the order they ran.
+    """
+
+    generation: str
+    level: ReloadLevel
+    reason: str
+    changed: tuple[Path, ...]
+    modules: tuple[str, ...]
+    milliseconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadFailed:
+    """A reload that did not work; `serving` says whether an earlier good version still answers."""
+
+    report: ErrorReport
+    changed: tuple[Path, ...]
+    milliseconds: float
+    serving: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AssetsChanged:
+    """Templates, stylesheets and other files that pages use and no module read: the page alone refreshes."""
+
+    changed: tuple[Path, ...]
+
+
+type Event = Reloaded | ReloadFailed | AssetsChanged
