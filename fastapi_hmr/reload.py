@@ -1,0 +1,200 @@
+"""One reload at a time, as a transaction: build the next app, switch to it, or leave everything as it was."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi_hmr.engine import Broken, Built, Engine, NeedsRestart, Outcome, Unchanged
+from fastapi_hmr.events import AssetsChanged, Event, FileChange, Reloaded, ReloadFailed, ReloadLevel
+from fastapi_hmr.exceptions import StartupFailed
+from fastapi_hmr.switch import Switch
+from fastapi_hmr.tracebacks import ErrorReport
+from fastapi_hmr.watcher import Watcher
+
+ASSETS = frozenset(
+    ".html .htm .xhtml .xml .jinja .jinja2 .j2 .mako .txt .md .css .js .mjs .map .wasm .json .svg .png .jpg .jpeg .gif "
+    ".webp .avif .ico .woff .woff2 .ttf .otf .mp4 .webm .pdf".split()
+)
+"""Suffixes of files that a page may be made of. Anything else that no module read is nobody's business."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What a reload tells others: `show` gets every event, `describe` turns an exception into a report,
+    `restart` replaces the process (and returns only where it can't)."""
+
+    show: Callable[[Event], None]
+    describe: Callable[[BaseException], ErrorReport]
+    restart: Callable[[str], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class _Save:
+    """The edit in hand: its files, and when its news came (seconds, perf_counter)."""
+
+    changes: frozenset[FileChange]
+    began: float
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return tuple(sorted({change.path for change in self.changes}))
+
+    @property
+    def milliseconds(self) -> float:
+        return (time.perf_counter() - self.began) * 1000
+
+
+class Reloader:
+    """Takes batches of changes to the engine and what it builds to the switch; newest save wins, none is lost."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        switch: Switch,
+        watcher: Watcher,
+        hooks: Hooks,
+        *,
+        restart_files: frozenset[Path] = frozenset(),
+    ) -> None:
+        """`restart_files` are read once per process (an env file, say): a change of one needs a new process."""
+        self._engine, self._switch, self._watcher, self._hooks = engine, switch, watcher, hooks
+        self._restart_files = restart_files
+        self._between = False  # the old generation has stopped and no other has started
+        self._seen = time.perf_counter()
+        watcher.on_news(self._on_news)
+
+    async def run(self) -> None:
+        """Load the app for the first time, then reload it for ever."""
+        self._switch.close_gate()
+        await self._first(_Save(frozenset(), time.perf_counter()))
+        async for batch in self._watcher.watch():
+            await self._reload(_Save(batch, self._seen))
+
+    def _on_news(self) -> None:
+        """Close the gate at once, so that a request sent after the save is not answered by the old code."""
+        if any(self._matters(path) for path in self._watcher.pending()):
+            self._switch.close_gate()
+            self._seen = time.perf_counter()
+
+    def _matters(self, path: Path) -> bool:
+        return path in self._restart_files or self._engine.concerns(path)
+
+    async def _first(self, save: _Save) -> None:
+        outcome = await self._engine.start()
+        if isinstance(outcome, Broken):
+            await self._failed(self._hooks.describe(outcome.error), save)
+        else:
+            await self._switch_to(outcome, save)
+
+    async def _reload(self, save: _Save) -> None:
+        if any(change.path in self._restart_files for change in save.changes):
+            names = ", ".join(sorted({c.path.name for c in save.changes if c.path in self._restart_files}))
+            return await self._restart(f"{names} changed, and it is read once per process", save)
+        concerned = any(self._engine.concerns(change.path) for change in save.changes)
+        if not concerned and not self._between:
+            self._switch.open_gate()
+            self._assets(save)
+            return None
+        self._switch.close_gate()
+        await self._settle(await self._engine.apply(save.changes), save)
+        return None
+
+    def _assets(self, save: _Save) -> None:
+        """Files that no module read: pages may show them."""
+        assets = tuple(path for path in save.files if path.suffix.lower() in ASSETS)
+        if assets:
+            self._hooks.show(AssetsChanged(assets))
+
+    async def _settle(self, outcome: Outcome, save: _Save) -> None:
+        match outcome:
+            case Built(level=ReloadLevel.PATCH):
+                await self._patched(outcome, save)
+            case Built():
+                await self._switch_to(outcome, save)
+            case Unchanged():
+                await self._unchanged(outcome, save)
+            case Broken():
+                await self._failed(self._hooks.describe(outcome.error), save)
+            case NeedsRestart():
+                await self._restart(outcome.reason, save)
+
+    async def _patched(self, built: Built, save: _Save) -> None:
+        self._engine.commit()
+        generation = self._switch.renew()
+        self._switch.open_gate()
+        self._hooks.show(_reloaded(generation, built, save))
+
+    async def _switch_to(self, built: Built, save: _Save) -> None:
+        try:
+            generation = await self._replace(built)
+        except StartupFailed as failure:
+            self._engine.rollback()
+            self._between = True
+            await self._failed(self._hooks.describe(failure.__cause__ or failure), save)
+            return
+        if generation is None:  # a newer save is waiting: the edit stays pending and is built together with it
+            self._engine.rollback()
+            self._between = True
+            return
+        self._between = False
+        self._engine.commit()
+        self._hooks.show(_reloaded(generation, built, save))
+
+    async def _replace(self, built: Built) -> str | None:
+        """Switch to what was built; None where a newer save came while it was starting."""
+        switching = asyncio.ensure_future(self._switch.replace(built.target, reason=built.reason))
+        overtaken = asyncio.ensure_future(self._watcher.news(self._matters))
+        try:
+            await asyncio.wait({switching, overtaken}, return_when=asyncio.FIRST_COMPLETED)
+            if not switching.done():
+                switching.cancel()
+                await asyncio.wait({switching})
+            return None if switching.cancelled() else switching.result()
+        except StartupFailed:
+            if overtaken.done():
+                return None
+            raise
+        finally:
+            overtaken.cancel()
+            switching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.gather(overtaken, switching, return_exceptions=True)
+
+    async def _unchanged(self, outcome: Unchanged, save: _Save) -> None:
+        if self._between:
+            await self._restore()
+        self._switch.open_gate()
+        self._hooks.show(
+            Reloaded(self._switch.generation, ReloadLevel.NOTHING, outcome.reason, save.files, (), save.milliseconds)
+        )
+
+    async def _failed(self, report: ErrorReport, save: _Save) -> None:
+        if self._between and self._overtaken():
+            return  # the newer save decides; until then the gate stays closed
+        if self._between or not self._switch.serving:
+            await self._restore(report)
+        self._switch.open_gate()
+        self._hooks.show(ReloadFailed(report, save.files, save.milliseconds, self._switch.serving))
+
+    def _overtaken(self) -> bool:
+        return any(self._matters(path) for path in self._watcher.pending())
+
+    async def _restore(self, report: ErrorReport | None = None) -> None:
+        """Let the last good generation serve again; where that fails too, every request gets the report."""
+        self._between = False
+        try:
+            await self._switch.restore()
+        except StartupFailed as failure:
+            self._switch.fail(report or self._hooks.describe(failure.__cause__ or failure))
+
+    async def _restart(self, reason: str, save: _Save) -> None:
+        await self._hooks.restart(reason)
+        report = ErrorReport("RestartNeeded", f"{reason}: stop the server and start it again to see the change")
+        await self._failed(report, save)
+
+
+def _reloaded(generation: str, built: Built, save: _Save) -> Reloaded:
+    return Reloaded(generation, built.level, built.reason, save.files, built.modules, save.milliseconds)
