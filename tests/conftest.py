@@ -1,0 +1,43 @@
+"""Fixtures for tests that edit real files under a real server."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.utils import Project, Server, free_port, hmr_argv
+
+type Serve = Callable[..., Server]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Async tests run on asyncio, as the product does."""
+    return "asyncio"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """An empty project folder."""
+    root = tmp_path / "project"
+    root.mkdir()
+    return Project(root)
+
+
+@pytest.fixture
+def serve(project: Project) -> Iterator[Serve]:
+    """Start the product on the project with these arguments, or another command given as `argv`."""
+    running: list[Server] = []
+
+    def start(*arguments: str, argv: list[str] | None = None, ready: bool = True, **env: str) -> Server:
+        port = free_port()
+        command = [part.format(port=port) for part in argv] if argv else hmr_argv(*arguments, "--port", str(port))
+        server = Server(command, project.root, port=port, env=env)
+        running.append(server)
+        if ready:
+            server.wait_ready()
+        return server
+
+    yield start
+    for server in running:
+        server.stop()

@@ -1,0 +1,240 @@
+"""The watcher against real files: what is reported, what is not, and that nothing is lost."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from watchfiles import Change
+from watchfiles._rust_notify import RustNotify
+
+from fastapi_hmr.events import FileChange
+from fastapi_hmr.watcher import Watcher, needs_polling
+
+DEADLINE_S = 20
+
+
+class Feed:
+    """The batches of a running watcher, waited for with a deadline."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self.watcher = watcher
+        self.batches = watcher.watch()
+        self.seen: list[FileChange] = []
+
+    async def next(self) -> frozenset[FileChange]:
+        """The next batch."""
+        batch = await asyncio.wait_for(anext(self.batches), DEADLINE_S)
+        self.seen += batch
+        return batch
+
+    async def until(self, change: FileChange) -> None:
+        """Take batches until this change is in one."""
+        while change not in self.seen:
+            await self.next()
+
+
+@asynccontextmanager
+async def watching(root: Path, *, ignored: str = "ignored", files: tuple[Path, ...] = ()) -> AsyncIterator[Feed]:
+    """Watch a folder while the block runs."""
+    watcher = Watcher([root], ignore=lambda path: ignored in path.parts, files=files)
+    feed = Feed(watcher)
+    try:
+        yield feed
+    finally:
+        watcher.close()
+        await feed.batches.aclose()  # type: ignore[attr-defined]  # an async generator, typed as its protocol
+
+
+def save(path: Path, text: str) -> Path:
+    """An editor's atomic save."""
+    staged = path.with_name(f".{path.name}.ignored")
+    staged.write_text(text)
+    staged.replace(path)
+    return path
+
+
+async def test_a_save_is_one_modified_file(tmp_path: Path) -> None:
+    """Write to a temporary name and rename over the file: the file is modified, not deleted and added."""
+    file = tmp_path / "main.py"
+    file.write_text("1")
+    async with watching(tmp_path) as feed:
+        save(file, "2")
+        await feed.until(FileChange("modified", file))
+        assert not any(change.path == file and change.kind != "modified" for change in feed.seen)
+
+
+async def test_new_and_deleted_files_are_told_apart(tmp_path: Path) -> None:
+    """A file that comes is added, one that goes is deleted."""
+    async with watching(tmp_path) as feed:
+        new = tmp_path / "new.py"
+        new.write_text("1")
+        await feed.until(FileChange("added", new))
+        new.unlink()
+        await feed.until(FileChange("deleted", new))
+
+
+async def test_files_in_a_new_folder_are_seen(tmp_path: Path) -> None:
+    """A folder made while watching is watched, with what was put into it before anybody could look."""
+    async with watching(tmp_path) as feed:
+        deep = tmp_path / "pkg" / "sub"
+        deep.mkdir(parents=True)
+        (deep / "a.py").write_text("1")
+        (tmp_path / "pkg" / "__init__.py").write_text("")
+        await feed.until(FileChange("added", deep / "a.py"))
+        await feed.until(FileChange("added", tmp_path / "pkg" / "__init__.py"))
+        save(deep / "a.py", "2")
+        await feed.until(FileChange("modified", deep / "a.py"))
+
+
+async def test_a_deleted_folder_takes_its_files_along(tmp_path: Path) -> None:
+    """`rm -r` and `mv` of a folder report every file that was in it."""
+    inside = tmp_path / "pkg" / "sub" / "a.py"
+    inside.parent.mkdir(parents=True)
+    inside.write_text("1")
+    outside = tmp_path.parent / f"{tmp_path.name}-elsewhere"
+    async with watching(tmp_path) as feed:
+        (tmp_path / "pkg").rename(outside)
+        await feed.until(FileChange("deleted", inside))
+        outside.rename(tmp_path / "pkg")
+        await feed.until(FileChange("added", inside))
+        shutil.rmtree(tmp_path / "pkg")
+        await feed.until(FileChange("deleted", inside))
+
+
+async def test_ignored_folders_are_not_watched(tmp_path: Path) -> None:
+    """What is ignored costs no kernel watch and reports nothing."""
+    (tmp_path / "ignored" / "deep").mkdir(parents=True)
+    async with watching(tmp_path) as feed:
+        assert feed.watcher.folders == 1
+        (tmp_path / "ignored" / "deep" / "a.py").write_text("1")
+        (tmp_path / "seen.py").write_text("1")
+        await feed.until(FileChange("added", tmp_path / "seen.py"))
+        assert not any("ignored" in change.path.parts for change in feed.seen)
+
+
+async def test_a_checkout_of_a_hundred_files_is_one_batch(tmp_path: Path) -> None:
+    """Many files in quick succession are one edit."""
+    files = [tmp_path / f"m{n}.py" for n in range(100)]
+    for file in files:
+        file.write_text("1")
+    async with watching(tmp_path) as feed:
+        started = asyncio.ensure_future(feed.next())
+        await asyncio.sleep(0)
+        for file in files:
+            file.write_text("22")
+        batch = await started
+        assert {change.path for change in batch} == set(files)
+
+
+async def test_a_file_being_written_is_waited_for(tmp_path: Path) -> None:
+    """Truncated first and filled a moment later, as many editors save: the batch comes with the content."""
+    file = tmp_path / "main.py"
+    file.write_text("old")
+    async with watching(tmp_path) as feed:
+        started = asyncio.ensure_future(feed.next())
+        await asyncio.sleep(0)
+        with file.open("w") as half:
+            await asyncio.sleep(0.03)
+            half.write("new")
+        await started
+        assert file.read_text() == "new"
+
+
+async def test_changes_while_the_consumer_is_busy_are_kept(tmp_path: Path) -> None:
+    """Nothing is lost between two batches, and a waiting consumer can see that news is there."""
+    (tmp_path / "a.py").write_text("1")
+    async with watching(tmp_path) as feed:
+        (tmp_path / "a.py").write_text("2")
+        await feed.until(FileChange("modified", tmp_path / "a.py"))
+        (tmp_path / "b.py").write_text("1")
+        await asyncio.wait_for(feed.watcher.news(lambda path: path.name == "b.py"), DEADLINE_S)
+        (tmp_path / "c.py").write_text("1")
+        await feed.until(FileChange("added", tmp_path / "c.py"))
+        assert FileChange("added", tmp_path / "b.py") in feed.seen
+
+
+async def test_changes_before_the_first_batch_are_kept(tmp_path: Path) -> None:
+    """A save while the app is being loaded for the first time counts."""
+    file = tmp_path / "main.py"
+    file.write_text("1")
+    async with watching(tmp_path) as feed:
+        file.write_text("2")
+        await asyncio.sleep(0.1)
+        await feed.until(FileChange("modified", file))
+
+
+async def test_a_file_outside_the_roots_is_watched_by_name(tmp_path: Path) -> None:
+    """An env file elsewhere is watched, its neighbours are not."""
+    elsewhere = tmp_path / "elsewhere"
+    root = tmp_path / "root"
+    elsewhere.mkdir()
+    root.mkdir()
+    env = elsewhere / ".env"
+    env.write_text("A=1")
+    async with watching(root, files=(env,)) as feed:
+        (elsewhere / "other").write_text("x")
+        env.write_text("A=2")
+        await feed.until(FileChange("modified", env))
+        assert {change.path for change in feed.seen} == {env}
+
+
+async def test_a_symlink_is_reported_by_both_names(tmp_path: Path) -> None:
+    """The app may have read the file under its real name."""
+    real = tmp_path / "ignored" / "real.toml"
+    real.parent.mkdir()
+    real.write_text("1")
+    link = tmp_path / "link.toml"
+    async with watching(tmp_path) as feed:
+        link.symlink_to(real)
+        await feed.until(FileChange("added", link))
+        await feed.until(FileChange("added", real))
+
+
+async def test_symlink_loops_end(tmp_path: Path) -> None:
+    """A folder that links to its own parent is watched once."""
+    (tmp_path / "loop").symlink_to(tmp_path)
+    async with watching(tmp_path) as feed:
+        assert feed.watcher.folders == 1
+
+
+def test_polling_where_events_do_not_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mount that holds a root decides, the innermost first; the environment has the last word."""
+    monkeypatch.delenv("WATCHFILES_FORCE_POLLING", raising=False)
+    mounts = tmp_path / "mounts"
+    mounts.write_text("root / overlay rw 0 0\nhost /app 9p rw 0 0\nvol /app/data ext4 rw 0 0\n")
+    assert "9p" in (needs_polling([Path("/app/src")], mounts) or "")
+    assert needs_polling([Path("/app/data/x")], mounts) is None
+    assert needs_polling([Path("/srv")], mounts) is None
+    monkeypatch.setenv("WATCHFILES_FORCE_POLLING", "true")
+    assert needs_polling([Path("/srv")], mounts) == "WATCHFILES_FORCE_POLLING=true"
+    monkeypatch.setenv("WATCHFILES_FORCE_POLLING", "false")
+    assert needs_polling([Path("/app/src")], mounts) is None
+
+
+async def test_polling_finds_changes_too(tmp_path: Path) -> None:
+    """Without events from the kernel a save is found by comparing."""
+    file = tmp_path / "main.py"
+    file.write_text("1")
+    watcher = Watcher([tmp_path], ignore=lambda path: False, polling=True)
+    feed = Feed(watcher)
+    started = asyncio.ensure_future(feed.next())
+    await asyncio.sleep(0.5)
+    file.write_text("longer")
+    assert {change.path for change in await started} == {file}
+    watcher.close()
+    await feed.batches.aclose()  # type: ignore[attr-defined]  # an async generator, typed as its protocol
+
+
+def test_ledger_1_the_native_core(tmp_path: Path) -> None:
+    """RustNotify takes the arguments that we pass and can be closed."""
+    native = RustNotify([str(tmp_path)], False, False, 100, False, True)
+    assert native.watch(10, 1, 5, None) == "timeout"
+    native.close()
+
+
+def test_ledger_2_the_numbers_of_events() -> None:
+    """The native core reports the values of the public enum."""
+    assert [int(kind) for kind in (Change.added, Change.modified, Change.deleted)] == [1, 2, 3]
