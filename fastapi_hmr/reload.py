@@ -23,8 +23,11 @@ ASSETS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """What a reload tells others: `show` gets every event, `describe` turns an exception into a report,
-    `restart` replaces the process (and returns only where it can't)."""
+    """What a reload tells others.
+
+    `show` gets every event, `describe` turns an exception into a report, `restart` replaces the process and
+    returns only where it can't.
+    """
 
     show: Callable[[Event], None]
     describe: Callable[[BaseException], ErrorReport]

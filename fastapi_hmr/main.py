@@ -1,0 +1,183 @@
+"""Builds the parts, connects them and runs them: `run(config)` for the command, `dev(app)` for `__main__`."""
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from fastapi_hmr.browser import BrowserMiddleware
+from fastapi_hmr.browser.pages import error_response
+from fastapi_hmr.config import AppSource, Config, config_from_kwargs
+from fastapi_hmr.discover import main_source, resolve
+from fastapi_hmr.engine import Engine
+from fastapi_hmr.events import Event
+from fastapi_hmr.exceptions import HmrError, NotMain
+from fastapi_hmr.ignore import Ignore
+from fastapi_hmr.reload import Hooks, Reloader
+from fastapi_hmr.server import HmrServer, bind, replace_process
+from fastapi_hmr.switch import Switch
+from fastapi_hmr.terminal import Terminal
+from fastapi_hmr.tracebacks import ErrorReport, report
+from fastapi_hmr.watcher import Watcher, needs_polling
+
+STARTUP_FAILURE = 3
+"""uvicorn's exit code for an app that can't be started."""
+
+_running = False
+
+
+def run(config: Config) -> None:
+    """Serve `config.source` and reload it until told to stop.
+
+    Raises HmrError for bad input; exits as uvicorn does otherwise.
+    """
+    DevServer(config).run()
+
+
+def dev(app: Any, *, reload: bool = False, **options: Any) -> None:
+    """Serve the app of the running script, reloading it at every save; call it under `if __name__ == "__main__"`.
+
+    `app` is the app object or an import string, `reload` refreshes open pages, and `options` are those of
+    `uvicorn.run()`.  The module is served under its real name, and its `__main__` block does not run again.
+    Where the server is running already, because the served module has no such block, the call does nothing.
+
+    Raises NotMain where the caller is not `__main__`; exits with code 3 and one line for other bad input.
+    """
+    if _running:
+        return
+    caller = sys._getframe(1).f_globals  # noqa: SLF001 - documented CPython; the only way to know who calls
+    if caller.get("__name__") != "__main__":
+        raise NotMain(
+            f"fastapi_hmr.dev() was called by {caller.get('__name__')!r}, not by the script being run: "
+            'put the call under `if __name__ == "__main__":`, or use the `fastapi-hmr` command'
+        )
+    try:
+        config = config_from_kwargs(main_source(app, caller), reload=reload, **options)
+        DevServer(config, preloaded=True).run()
+    except HmrError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(STARTUP_FAILURE)
+
+
+class DevServer:
+    """One run of the dev server: its parts, and how they are wired."""
+
+    def __init__(self, config: Config, *, preloaded: bool = False) -> None:
+        """`preloaded`: the script has imported first-party modules before us, as plain modules."""
+        self.config = config
+        self.terminal = Terminal(sys.stderr, color=_use_color(config))
+        self.engine = _engine(config.source, config.roots)
+        self.preloaded = preloaded
+        self.switch = Switch(lifespan=config.lifespan, interface=config.interface, render=error_response)
+        self.browser: BrowserMiddleware | None = None
+        self.server = HmrServer(self._uvicorn_config(), close=self._close)
+
+    def run(self) -> None:
+        """Bind, serve, reload; returns when the server has ended."""
+        global _running  # noqa: PLW0603 - one server per process, and `dev()` must know
+        bound = bind(self.server.config, port_given=self.config.port_given)
+        _running = True
+        search_path = str(self.config.source.search_path)
+        if search_path not in sys.path:
+            sys.path.insert(0, search_path)
+        if self.preloaded:
+            self.engine.evict_preloaded()
+        with (
+            contextlib.suppress(KeyboardInterrupt),
+            asyncio.Runner(loop_factory=self.server.config.get_loop_factory()) as runner,
+        ):
+            runner.run(self._serve(bound.socket, bound.url, bound.notes))
+
+    def _uvicorn_config(self) -> uvicorn.Config:
+        app: Any = self.switch
+        if self.config.refresh:
+            app = self.browser = BrowserMiddleware(
+                self.switch,
+                generation=lambda: self.switch.generation,
+                bind_host=self.config.uvicorn.get("host") or "127.0.0.1",
+                allowed_hosts=self.config.allowed_hosts,
+                roots=self.config.roots,
+                notice=self.terminal.notice,
+            )
+        return uvicorn.Config(app, lifespan="off", interface="asgi3", **self.config.uvicorn)
+
+    async def _serve(self, sock: Any, url: str, notes: tuple[str, ...]) -> None:
+        polling = needs_polling(self.config.roots)
+        watcher = Watcher(
+            self.config.roots,
+            ignore=Ignore(self.config.roots, self.config.excludes),
+            files=tuple(self._restart_files()),
+            polling=polling is not None,
+        )
+        self.terminal.started(
+            url=url,
+            source=self.config.source,
+            roots=self.config.roots,
+            refresh=self.config.refresh,
+            notes=(*notes, *((f"polling for changes: {polling}",) if polling else ())),
+        )
+        hooks = Hooks(show=self._show, describe=self._describe, restart=partial(self._restart, sock))
+        reloader = Reloader(self.engine, self.switch, watcher, hooks, restart_files=self._restart_files())
+        serving = asyncio.ensure_future(self.server.serve(sockets=[sock]))
+        reloading = asyncio.ensure_future(reloader.run())
+        try:
+            await asyncio.wait({serving, reloading}, return_when=asyncio.FIRST_COMPLETED)
+            if reloading.done() and not serving.done():
+                self.server.should_exit = True
+                await serving
+                reloading.result()  # raises what ended it: never silently without reloads
+            await serving
+        finally:
+            reloading.cancel()
+            watcher.close()
+
+    def _restart_files(self) -> frozenset[Path]:
+        env_file = self.config.uvicorn.get("env_file")
+        return frozenset({Path(env_file).resolve()} if env_file else ())
+
+    def _show(self, event: Event) -> None:
+        self.terminal.show(event)
+        if self.browser is not None:
+            self.browser.publish(event)
+
+    def _describe(self, error: BaseException) -> ErrorReport:
+        return report(error, roots=self.config.roots)
+
+    async def _close(self) -> None:
+        """Exit: end streams of ours and theirs, then the app's lifespan."""
+        if self.browser is not None:
+            await self.browser.close()
+        await self.switch.close()
+
+    async def _restart(self, sock: Any, reason: str) -> None:
+        if _debugger():
+            return  # a new process would leave the debugger behind
+        self.terminal.notice(f"restart  {reason}")
+        await self._close()
+        await replace_process(self.server, sock)
+
+
+def _engine(source: AppSource, roots: tuple[Path, ...]) -> Engine:
+    target: Callable[[Any], object] = partial(resolve, source)
+    return Engine(roots=roots, module=source.module, resolve=target)
+
+
+def _debugger() -> bool:
+    return (
+        sys.gettrace() is not None
+        or "pydevd" in sys.modules
+        or sys.monitoring.get_tool(sys.monitoring.DEBUGGER_ID) is not None
+    )
+
+
+def _use_color(config: Config) -> bool:
+    chosen = config.uvicorn.get("use_colors")
+    if chosen is not None:
+        return bool(chosen)
+    return sys.stderr.isatty() and "NO_COLOR" not in os.environ
