@@ -1,0 +1,315 @@
+"""A client mix at a steady rate while files are saved, some broken: nothing may be refused, reset or torn.
+
+`python -m tests.soak --minutes 20` runs it by hand; the test suite runs it for two minutes.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import websockets
+
+from tests.utils import Project, Server, free_port, hmr_argv
+
+MAIN = """
+import asyncio
+from contextlib import asynccontextmanager
+from fastapi import FastAPI, Request, WebSocket, WebSocketDisconnect
+from fastapi.responses import StreamingResponse
+import version
+from version import VALUE
+from routes import router
+
+@asynccontextmanager
+async def lifespan(app):
+    await asyncio.sleep(0.01)
+    if version.FAIL:
+        raise RuntimeError("the soak test wants this startup to fail")
+    yield
+
+app = FastAPI(lifespan=lifespan)
+app.include_router(router)
+
+@app.get("/version")
+async def read():
+    return VALUE
+
+@app.get("/slow")
+async def slow():
+    before = VALUE
+    await asyncio.sleep(0.5)
+    return [before, VALUE, version.VALUE]
+
+@app.post("/upload")
+async def upload(request: Request):
+    before, size = VALUE, 0
+    async for chunk in request.stream():
+        size += len(chunk)
+    return [before, VALUE, version.VALUE, size]
+
+@app.get("/download")
+async def download():
+    async def chunks():
+        for _ in range(20):
+            yield b"x" * 10_000
+            await asyncio.sleep(0.01)
+    return StreamingResponse(chunks(), media_type="application/octet-stream", headers={"content-length": "200000"})
+
+@app.get("/sse")
+async def sse():
+    async def ticks():
+        while True:
+            yield f"data: {version.VALUE}\\n\\n"
+            await asyncio.sleep(0.05)
+    return StreamingResponse(ticks(), media_type="text/event-stream")
+
+@app.websocket("/ws")
+async def ws(socket: WebSocket):
+    await socket.accept()
+    try:
+        while True:
+            await socket.receive_text()
+            await socket.send_json([VALUE, version.VALUE])
+    except WebSocketDisconnect:
+        pass
+"""
+ROUTES = """
+from fastapi import APIRouter
+import version
+router = APIRouter()
+
+@router.get("/body")
+async def body():
+    return [version.VALUE, "BODY"]
+"""
+UPLOAD = b"y" * 300_000
+UNANSWERED_S = 15.0
+
+
+@dataclass
+class Tally:
+    """What the clients saw: how each request ended, and how long each reload took (seconds)."""
+
+    ends: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+    reloads_s: list[float] = field(default_factory=list)
+
+    def bad(self, kind: str, detail: str) -> None:
+        """Something that must never happen."""
+        self.ends[f"BAD {kind}"] += 1
+        if len(self.problems) < 20:
+            self.problems.append(f"{kind}: {detail}")
+
+
+class Soak:
+    """The clients and the editor around one server."""
+
+    def __init__(self, server: Server, project: Project, seconds: float, seed: int) -> None:
+        self.server, self.project, self.random = server, project, random.Random(seed)
+        self.until = time.monotonic() + seconds
+        self.tally = Tally()
+        self.good = 0
+        self.history = [0]
+
+    @property
+    def over(self) -> bool:
+        """Whether the time is up."""
+        return time.monotonic() > self.until
+
+    async def run(self) -> Tally:
+        """All clients and the editor, until the time is up."""
+        clients = [
+            self._repeat(self._fresh, 0.02),
+            self._keep_alive(),
+            self._repeat(self._upload, 0.2),
+            self._repeat(self._download, 0.3),
+            self._repeat(self._slow, 0.4),
+            self._sse(),
+            self._websocket(),
+        ]
+        await asyncio.gather(self._edit(), *clients)
+        return self.tally
+
+    async def _repeat(self, act: Callable[[], Awaitable[None]], pause_s: float) -> None:
+        while not self.over:
+            await act()
+            await asyncio.sleep(pause_s)
+
+    async def _request(
+        self, client: httpx.AsyncClient, method: str, path: str, **kwargs: bytes
+    ) -> httpx.Response | None:
+        try:
+            response = await client.request(method, path, timeout=UNANSWERED_S, **kwargs)  # type: ignore[arg-type]  # content=
+        except httpx.TransportError as error:
+            self.tally.bad(type(error).__name__, f"{method} {path}: {error}")
+            return None
+        if response.status_code != 200:
+            self.tally.bad(f"status {response.status_code}", f"{method} {path}: {response.text[:200]}")
+            return None
+        self.tally.ends[path] += 1
+        return response
+
+    def _check(self, path: str, values: list[int]) -> None:
+        if len(set(values)) != 1:
+            self.tally.bad("torn", f"{path} answered {values}")
+        elif values[0] not in self.history:
+            self.tally.bad("never good", f"{path} answered {values[0]}")
+
+    async def _fresh(self) -> None:
+        async with httpx.AsyncClient(base_url=self.server.url) as client:
+            response = await self._request(client, "GET", "/version")
+            if response is not None:
+                self._check("/version", [response.json()])
+
+    async def _keep_alive(self) -> None:
+        async with httpx.AsyncClient(base_url=self.server.url) as client:
+            while not self.over:
+                response = await self._request(client, "GET", "/body")
+                if response is not None:
+                    self._check("/body", response.json()[:1])
+                await asyncio.sleep(0.02)
+
+    async def _slow(self) -> None:
+        async with httpx.AsyncClient(base_url=self.server.url) as client:
+            response = await self._request(client, "GET", "/slow")
+            if response is not None:
+                self._check("/slow", response.json())
+
+    async def _upload(self) -> None:
+        async with httpx.AsyncClient(base_url=self.server.url) as client:
+            response = await self._request(client, "POST", "/upload", content=UPLOAD)
+            if response is not None:
+                *values, size = response.json()
+                self._check("/upload", values)
+                if size != len(UPLOAD):
+                    self.tally.bad("short upload", str(size))
+
+    async def _download(self) -> None:
+        async with httpx.AsyncClient(base_url=self.server.url) as client:
+            response = await self._request(client, "GET", "/download")
+            if response is not None and len(response.content) != 200_000:
+                self.tally.bad("short download", str(len(response.content)))
+
+    async def _sse(self) -> None:
+        """A stream may end with its generation, but it ends cleanly and can be opened again at once."""
+        async with httpx.AsyncClient(base_url=self.server.url) as client:
+            while not self.over:
+                try:
+                    async with client.stream("GET", "/sse", timeout=UNANSWERED_S) as stream:
+                        async for line in stream.aiter_lines():
+                            if line.startswith("data:"):
+                                self._check("/sse", [int(line[5:])])
+                            if self.over:
+                                break
+                    self.tally.ends["/sse"] += 1
+                except httpx.TransportError as error:
+                    self.tally.bad(f"sse {type(error).__name__}", str(error))
+
+    async def _websocket(self) -> None:
+        """A socket may be closed with 1012 by a reload, and nothing else."""
+        url = f"{self.server.url.replace('http', 'ws')}/ws"
+        while not self.over:
+            try:
+                async with websockets.connect(url, open_timeout=UNANSWERED_S) as socket:
+                    while not self.over:
+                        await socket.send("x")
+                        self._check("/ws", json.loads(await asyncio.wait_for(socket.recv(), UNANSWERED_S)))
+                        self.tally.ends["/ws message"] += 1
+                        await asyncio.sleep(0.05)
+            except websockets.ConnectionClosed as closed:
+                code = closed.rcvd.code if closed.rcvd else None
+                if code == 1012:
+                    self.tally.ends["/ws closed 1012"] += 1
+                else:
+                    self.tally.bad("websocket", f"closed with {code}")
+            except (OSError, TimeoutError, websockets.InvalidHandshake) as error:
+                self.tally.bad(f"websocket {type(error).__name__}", str(error))
+
+    async def _edit(self) -> None:
+        """Save at random times: every tenth save is broken, every twentieth has a failing lifespan."""
+        saves = 0
+        while not self.over:
+            await asyncio.sleep(self.random.uniform(0.3, 2.0))
+            saves += 1
+            if saves % 20 == 0:
+                self.project["version.py"] = f"VALUE = {self.good}\nFAIL = True\n"
+                await asyncio.sleep(0.3)
+            elif saves % 10 == 0:
+                self.project["version.py"] = self.random.choice(["VALUE = (\n", "raise RuntimeError('half done')\n"])
+                await asyncio.sleep(0.3)
+            elif saves % 3 == 0:
+                await self._save_and_wait(
+                    "routes.py", ROUTES.replace("BODY", f"body {saves}"), "/body", f"body {saves}"
+                )
+            else:
+                self.good += 1
+                self.history.append(self.good)
+                await self._save_and_wait("version.py", f"VALUE = {self.good}\nFAIL = False\n", "/version", self.good)
+
+    async def _save_and_wait(self, file: str, text: str, path: str, expected: object) -> None:
+        began = time.perf_counter()
+        if file == "routes.py" and "FAIL = False" not in self.project["version.py"]:
+            self.good += 1  # mend it first: a good save of one file does not heal another
+            self.history.append(self.good)
+            self.project["version.py"] = f"VALUE = {self.good}\nFAIL = False\n"
+        self.project[file] = text
+        async with httpx.AsyncClient(base_url=self.server.url) as client:
+            while time.perf_counter() - began < UNANSWERED_S:
+                with contextlib.suppress(httpx.TransportError):  # counted where the clients meet it
+                    value = (await client.get(path, timeout=UNANSWERED_S)).json()
+                    if (value[1] if isinstance(value, list) else value) == expected:
+                        self.tally.reloads_s.append(time.perf_counter() - began)
+                        return
+                await asyncio.sleep(0.002)
+        self.tally.bad("never served", f"{path} did not become {expected!r}")
+
+
+def soak(seconds: float, seed: int, folder: Path) -> tuple[Tally, str]:
+    """Run the whole in `folder`; returns the tally and the server's output."""
+    project = Project(folder)
+    project["main.py"] = MAIN
+    project["routes.py"] = ROUTES
+    project["version.py"] = "VALUE = 0\nFAIL = False\n"
+    port = free_port()
+    server = Server(hmr_argv("main:app", "--port", str(port), "--no-access-log"), project.root, port=port)
+    try:
+        server.wait_ready()
+        return asyncio.run(Soak(server, project, seconds, seed).run()), server.output
+    finally:
+        server.stop()
+
+
+def summary(tally: Tally) -> str:
+    """The tally as lines for people."""
+    times = sorted(t * 1000 for t in tally.reloads_s) or [0.0]
+    lines = [f"{count:7} {end}" for end, count in sorted(tally.ends.items())]
+    lines.append(
+        f"{len(tally.reloads_s):7} good saves served: median {statistics.median(times):.0f} ms, "
+        f"95 % {times[int(len(times) * 0.95)]:.0f} ms, slowest {times[-1]:.0f} ms"
+    )
+    return "\n".join([*lines, *tally.problems])
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        (Path(temporary) / "project").mkdir()
+        result, log = soak(options.minutes * 60, options.seed, Path(temporary) / "project")
+    print(summary(result))
+    if result.problems:
+        print("last lines of the server:", *log.splitlines()[-15:], sep="\n")
+        sys.exit(1)
