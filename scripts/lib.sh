@@ -68,17 +68,20 @@ Install one (pyenv install 3.13, uv python install 3.13, or your system's packag
     "$python" -m venv --clear "$VENV"
   fi
   step "Installing the project and its $* dependencies (a minute or two the first time)"
-  "$PY" -m pip install --quiet --upgrade 'pip>=25.1'
-  "$PY" -m pip install --progress-bar off -e '.[all]' "${groups[@]}" | show_packages ||
-    die "pip could not install the dependencies; its message is above. Is a package registry reachable?"
+  {
+    "$PY" -m pip install --upgrade 'pip>=25.1' && "$PY" -m pip install --progress-bar off -e '.[all]' "${groups[@]}"
+  } 2>&1 </dev/null | tee "$VENV/install.log" | show_packages || {
+    tail -n 30 "$VENV/install.log" >&2
+    die "pip could not install the dependencies; what it said is above. Is a package registry reachable?"
+  }
   for group in "$@"; do echo "$stamp" >"$VENV/.ready-$group"; done
 }
 
 # pip's hundreds of lines as a running list of names.
 show_packages() {
-  awk '/^Collecting / { printf "  %s", $2; if (++n % 8 == 0) print ""; fflush() }
-       /^(Installing collected|Building)/ { print (n % 8 ? "\n" : "") "  " $1 " ..."; n = 0; fflush() }
-       END { if (n % 8) print "" }'
+  awk '/^ *Collecting / { sub(/[^A-Za-z0-9._-].*/, "", $2); printf "  %s", $2; if (++n % 9 == 0) print ""; fflush() }
+       /^Installing collected/ { print (n % 9 ? "\n" : "") "  unpacking ..."; n = 0; fflush() }
+       END { if (n % 9) print "" }'
 }
 
 find_chromium() {
