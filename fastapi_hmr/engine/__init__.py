@@ -1,0 +1,6 @@
+"""The engine: builds the next set of modules beside the serving one, on hmr's module objects and tracking."""
+
+from fastapi_hmr.engine.engine import Broken, Built, Engine, NeedsRestart, Outcome, Unchanged
+from fastapi_hmr.engine.mechanisms import Mechanisms
+
+__all__ = ["Broken", "Built", "Engine", "Mechanisms", "NeedsRestart", "Outcome", "Unchanged"]

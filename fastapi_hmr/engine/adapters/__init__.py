@@ -1,0 +1,70 @@
+"""Adapters: one file per library whose registries outlive a module, used only when the library is loaded.
+
+A library or an app can add its own, before or after the engine starts:
+
+    from fastapi_hmr.engine.adapters import Adapter, register
+
+    class Shelf:                                    # a Probe: what is in the registry, and how to undo it
+        def take(self):
+            return tuple(shelf.BOOKS)
+        def effects(self, before, now):
+            for book in now:
+                if book not in before:
+                    yield Effect(f"book {book}", partial(shelf.BOOKS.remove, book), partial(shelf.BOOKS.append, book))
+
+    register(Adapter("shelf", Shelf))
+
+or, from an installed package, by an entry point in the group `fastapi_hmr.adapters` that names an Adapter.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from fastapi_hmr.engine.effects import Effect, Probe
+
+__all__ = ["Adapter", "Effect", "Owned", "Probe", "adapters", "register"]
+
+logger = logging.getLogger(__name__)
+
+type Owned = Callable[[Any], bool]
+"""Does an object (a class, function or instance) come from one of the modules that are to be forgotten?"""
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """How to undo what modules put into the registries of one library."""
+
+    library: str
+    """The module whose presence in sys.modules means that the library is loaded."""
+    probe: Callable[[], Probe | None]
+    """Called once, when it is."""
+    forget: Callable[[Owned], None] | None = None
+    """Drop everything that belongs to modules which were imported before the engine was there."""
+
+
+OURS = ("sqlalchemy_events", "sqlmodel", "prometheus", "mimetypes")
+_registered: list[Adapter] = []
+
+
+def register(adapter: Adapter) -> None:
+    """Add an adapter."""
+    _registered.append(adapter)
+
+
+def adapters() -> list[Adapter]:
+    """All adapters: ours, those that were registered, and those of installed packages."""
+    found: list[Adapter] = [import_module(f"{__name__}.{name}").ADAPTER for name in OURS]
+    found += _registered
+    for entry in entry_points(group="fastapi_hmr.adapters"):
+        try:
+            adapter = entry.load()
+        except Exception:
+            logger.warning("adapter %s can't be loaded", entry.value, exc_info=True)
+            continue
+        if isinstance(adapter, Adapter):
+            found.append(adapter)
+    return found

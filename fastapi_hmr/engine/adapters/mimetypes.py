@@ -1,0 +1,54 @@
+"""mimetypes: types that a module added to the process-wide tables."""
+
+import mimetypes
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi_hmr.engine.adapters import Adapter, Effect
+
+type Tables = tuple[Any, ...]
+
+
+def _tables() -> Tables:
+    """Copies of the tables behind the module's functions."""
+    db = getattr(mimetypes, "_db", None)  # None until first used
+    if db is None:
+        return ()
+    inverse = tuple({kind: tuple(names) for kind, names in table.items()} for table in db.types_map_inv)
+    return (*(dict(table) for table in db.types_map), *inverse, dict(db.encodings_map), dict(db.suffix_map))
+
+
+class MimeTypes:
+    """The tables of the `mimetypes` module."""
+
+    def __init__(self) -> None:
+        if not mimetypes.inited:  # else the first addition would make the tables, and be taken for part of them
+            mimetypes.init()
+
+    def take(self) -> Tables:
+        """The tables now."""
+        return _tables()
+
+    def effects(self, before: Tables, now: Tables) -> Iterator[Effect]:
+        """All additions of a module, as one effect."""
+        if before:  # else they were only made, by the first question
+            yield Effect("mimetypes", lambda: self._turn(now, before), lambda: self._turn(before, now))
+
+    @staticmethod
+    def _turn(old: Tables, new: Tables) -> None:
+        db = getattr(mimetypes, "_db", None)
+        if db is None:
+            return
+        live = (*db.types_map, *db.types_map_inv, db.encodings_map, db.suffix_map)
+        for table, before, after in zip(live, old, new, strict=True):
+            for key in before.keys() | after.keys():
+                if before.get(key) == after.get(key):
+                    continue
+                if key not in after:
+                    table.pop(key, None)
+                else:
+                    value = after[key]
+                    table[key] = list(value) if isinstance(value, tuple) else value
+
+
+ADAPTER = Adapter("mimetypes", MimeTypes)

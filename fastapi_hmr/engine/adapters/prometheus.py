@@ -1,0 +1,49 @@
+"""prometheus_client: collectors that a module registered in the default registry."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from fastapi_hmr.engine.adapters import Adapter, Effect, Owned
+from fastapi_hmr.engine.effects import void
+
+
+def _registry() -> Any:
+    from prometheus_client import REGISTRY
+
+    return REGISTRY
+
+
+class Collectors:
+    """The collectors of the default registry."""
+
+    def take(self) -> tuple[Any, ...]:
+        """What is registered."""
+        return tuple(_registry()._collector_to_names)  # noqa: SLF001 - there is no public list of collectors
+
+    def effects(self, before: tuple[Any, ...], now: tuple[Any, ...]) -> Iterator[Effect]:
+        """One effect for each collector that came."""
+        known = set(map(id, before))
+        for collector in now:
+            if id(collector) not in known:
+                what = f"metric {getattr(collector, '_name', type(collector).__name__)}"
+                yield Effect(what, _unregistering(collector), _registering(collector))
+
+
+def _unregistering(collector: Any) -> Callable[[], None]:
+    return lambda: void(_registry().unregister(collector))
+
+
+def _registering(collector: Any) -> Callable[[], None]:
+    return lambda: void(_registry().register(collector))
+
+
+def _forget(owned: Owned) -> None:
+    """Everything but what prometheus_client itself registers when it is imported."""
+    for collector in list(_registry()._collector_to_names):  # noqa: SLF001 - as above
+        library = type(collector).__module__.startswith("prometheus_client.")
+        metric = hasattr(collector, "_name")  # Counter, Gauge, ...: made by the app
+        if owned(collector) or (library and metric):
+            _registry().unregister(collector)
+
+
+ADAPTER = Adapter("prometheus_client", Collectors, _forget)

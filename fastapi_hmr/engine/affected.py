@@ -1,0 +1,183 @@
+"""Affected: which modules must run again because of some changes, and why only a new process will do."""
+
+import os
+import sys
+import threading
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType, ModuleType
+
+from fastapi_hmr.engine import disk
+from fastapi_hmr.engine.hmr import Module
+from fastapi_hmr.engine.places import Places
+from fastapi_hmr.engine.record import ENVIRON, FILE, LISTING, NAME, PROBE, Record, Records
+
+
+class OnlyNewProcess(Exception):  # noqa: N818 - a decision, not an error
+    """What this process holds can't be undone."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """What is to run again."""
+
+    hit: dict[str, str] = field(default_factory=dict)
+    """Modules that the changes concern directly, with the reason in words."""
+    names: set[str] = field(default_factory=set)
+    """Those and everything that depends on them."""
+    namespaces: set[str] = field(default_factory=set)
+    """Namespace packages that became, or ceased to be, something else."""
+
+
+class Planner:
+    """Reads the graph of records."""
+
+    def __init__(self, records: Records, places: Places) -> None:
+        self._records = records
+        self._places = places
+
+    def plan(self, changes: Mapping[Path, str]) -> Plan:
+        """What these changes ("added", "modified", "deleted" by path) make necessary."""
+        plan = Plan()
+        for path in changes:
+            self._file(plan, path)
+            self._path(plan, path)
+            self._names(plan, path)
+        plan.names = self.close(plan.hit)
+        return plan
+
+    def close(self, names: Iterable[str]) -> set[str]:
+        """`names`, what depends on them, what they changed, and who writes the same slots of the process."""
+        slots: defaultdict[Hashable, set[str]] = defaultdict(set)
+        shared: defaultdict[str, set[str]] = defaultdict(set)
+        for record in self._records.values():
+            for effect in record.effects:
+                for slot in effect.slots:
+                    slots[slot].add(record.name)
+        for writers in slots.values():
+            if len(writers) > 1:
+                for name in writers:
+                    shared[name] |= writers
+        return self._records.close(names, shared)
+
+    def _file(self, plan: Plan, path: Path) -> None:
+        for record in self._records.from_file(path):
+            plan.hit.setdefault(record.name, f"{self.shown(path)} changed")
+        now: disk.Print = ()
+        for record in self._records.dependents(FILE, path):
+            if now == ():
+                now = disk.contents(path)
+            if record.edges[FILE, path] != now:
+                plan.hit.setdefault(record.name, f"{self.shown(path)}, which {record.name} reads, changed")
+
+    def _path(self, plan: Plan, path: Path) -> None:
+        """Questions about the path or a directory above it are answered otherwise now."""
+        for place in (path, *path.parents):
+            for record in self._records.dependents(PROBE, place):
+                if record.edges[PROBE, place] != disk.kind(place):
+                    plan.hit.setdefault(
+                        record.name, f"{self.shown(place)}, for which {record.name} looks, came or went"
+                    )
+            for record in self._records.dependents(LISTING, place):
+                if record.edges[LISTING, place] != disk.listing(place):
+                    plan.hit.setdefault(record.name, f"{self.shown(place)}, which {record.name} lists, changed")
+            if place in self._places.roots:
+                break
+
+    def _names(self, plan: Plan, path: Path) -> None:
+        """Names that the import system would, or would have, looked for in this file."""
+        for name in self._places.dotted(path):
+            loaded = self._records.get(name)
+            if loaded is not None and loaded.file == path and path.exists():
+                continue
+            for seeker in self._records.dependents(NAME, name):
+                plan.hit.setdefault(seeker.name, f"{self.shown(path)}, for which {seeker.name} looks, came or went")
+            if loaded is not None and loaded.file != path:
+                plan.hit.setdefault(name, f"{self.shown(path)} came or went")
+            if path.name == "__init__.py":
+                self._package(plan, name, path)
+            elif path.exists() and loaded is None:
+                self._shadow(name, path)
+
+    def _package(self, plan: Plan, name: str, path: Path) -> None:
+        for other in self._records:
+            if other.startswith(f"{name}."):
+                plan.hit.setdefault(other, f"its package's {self.shown(path)} came or went")
+        if name in sys.modules and name not in self._records:
+            plan.namespaces.add(name)
+
+    def _shadow(self, name: str, path: Path) -> None:
+        module = sys.modules.get(name)
+        if "." in name or not isinstance(module, ModuleType) or isinstance(module, Module):
+            return
+        origin = getattr(module, "__file__", None)
+        if origin is None and hasattr(module, "__path__"):
+            return  # a namespace package of the project's own
+        if self._records.known(NAME, name) or name in sys.stdlib_module_names:
+            raise OnlyNewProcess(f"{self.shown(path)} hides the module {name!r} that is loaded already")
+
+    def environment(self, before: Iterable[Record], after: Iterable[Record]) -> set[str]:
+        """Kept modules that read an environment variable which is now set otherwise."""
+        old, new = written(before), written(after)
+        keys = {key for key in old.keys() | new.keys() if old.get(key, None) != new.get(key, None)}
+        writers = {record.name for record in after}
+        found = {record.name for key in keys for record in self._records.dependents(ENVIRON, key)}
+        return found - writers
+
+    def threads(self, names: Iterable[str]) -> None:
+        """Raise OnlyNewProcess where one of the modules started a thread that still runs first-party code."""
+        frames: dict[int, FrameType] | None = None
+        for name in names:
+            for effect in self._records[name].effects:
+                for thread in effect.threads:
+                    if not thread.is_alive():
+                        continue
+                    frames = frames if frames is not None else sys._current_frames()  # noqa: SLF001 - public by use
+                    if self._runs_ours(thread, frames.get(thread.ident or 0)):
+                        raise OnlyNewProcess(f"{name} started the thread {thread.name!r}, which is still running")
+
+    def _runs_ours(self, thread: threading.Thread, frame: FrameType | None) -> bool:
+        if type(thread).__module__ in self._records:
+            return True
+        target = getattr(thread, "_target", None)
+        target = getattr(target, "func", target)  # functools.partial
+        if getattr(target, "__module__", None) in self._records:
+            return True
+        while frame is not None:
+            if self._records.is_source(frame.f_code.co_filename):
+                return True
+            frame = frame.f_back
+        return False
+
+    def concerns(self, path: Path) -> bool:
+        """Whether a change of this file can make any difference."""
+        records = self._records
+        if records.is_source(str(path)) or records.known(FILE, path):
+            return True
+        for place in (path, *path.parents):
+            if records.known(PROBE, place) or records.known(LISTING, place):
+                return True
+            if place in self._places.roots:
+                break
+        names = self._places.dotted(path)
+        if any(records.known(NAME, name) for name in names):
+            return True
+        return path.name == "__init__.py" and any(name in sys.modules for name in names)
+
+    def shown(self, path: Path) -> str:
+        """A path for people: relative to its root."""
+        for root in self._places.roots:
+            if path.is_relative_to(root):
+                return str(path.relative_to(root))
+        return os.fspath(path)
+
+
+def written(records: Iterable[Record]) -> dict[str, str | None]:
+    """The environment variables that some modules set, with their last values."""
+    found: dict[str, str | None] = {}
+    for record in sorted(records, key=lambda record: record.order):
+        for effect in record.effects:
+            found.update(effect.written)
+    return found

@@ -1,0 +1,323 @@
+"""Effects: what a module did to the process while it was imported, so that it can be undone and redone."""
+
+import atexit
+import codecs
+import gc
+import importlib
+import locale
+import logging
+import os
+import socket
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+def _nothing() -> None:
+    """For effects that need nothing at commit."""
+
+
+@dataclass(eq=False, slots=True)
+class Effect:
+    """One thing done to the process or to a library, with the way back and forth."""
+
+    what: str
+    """For people: `os.environ`, `a handler of logger 'shop'`."""
+    undo: Callable[[], None]
+    redo: Callable[[], None]
+    slots: frozenset[Hashable] = frozenset()
+    """What is written: two modules that write the same run again together."""
+    written: dict[str, str | None] = field(default_factory=dict)
+    """Environment variables and what they were set to."""
+    threads: tuple[threading.Thread, ...] = ()
+    """Threads started: only a new process is rid of them."""
+    finish: Callable[[], None] = _nothing
+    """Called when the effect is gone for good: close files, cancel tasks."""
+
+
+class Probe(Protocol):
+    """Looks at one part of the process before and after, cheaply, for it is asked around every module."""
+
+    def take(self) -> Any:
+        """What it looks like now."""
+
+    def effects(self, before: Any, now: Any) -> Iterable[Effect]:
+        """What was done in between; only asked where `before != now`."""
+
+
+class Environ:
+    """Environment variables."""
+
+    def __init__(self) -> None:
+        self.dirty = True
+        """Set by the audit hook on os.putenv and os.unsetenv."""
+        self._last: dict[str, str] = {}
+
+    def take(self) -> dict[str, str]:
+        """All variables; the same object while nothing was set."""
+        if self.dirty:
+            self.dirty = False
+            self._last = dict(os.environ)
+        return self._last
+
+    def effects(self, before: dict[str, str], now: dict[str, str]) -> Iterator[Effect]:
+        """One effect for each variable that was set or deleted."""
+        for key in before.keys() | now.keys():
+            old, new = before.get(key), now.get(key)
+            if old != new:
+                yield self._effect(key, old, new)
+
+    @staticmethod
+    def _effect(key: str, old: str | None, new: str | None) -> Effect:
+        def put(expected: str | None, value: str | None) -> None:
+            if os.environ.get(key) == expected:
+                os.environ.pop(key, None) if value is None else os.environ.__setitem__(key, value)
+
+        return Effect(
+            f"os.environ[{key!r}]",
+            lambda: put(new, old),
+            lambda: put(old, new),
+            frozenset((("environ", key),)),
+            {key: new},
+        )
+
+
+class Sequence:
+    """A list that anybody may add to: sys.path, the warning filters."""
+
+    def __init__(self, what: str, get: Callable[[], list[Any]], touched: Callable[[], None] = _nothing) -> None:
+        self._what, self._get, self._touched = what, get, touched
+
+    def take(self) -> tuple[Any, ...]:
+        """The items."""
+        return tuple(self._get())
+
+    def effects(self, before: tuple[Any, ...], now: tuple[Any, ...]) -> Iterator[Effect]:
+        """One effect for all that was added and removed."""
+        yield Effect(self._what, lambda: self._turn(now, before), lambda: self._turn(before, now))
+
+    def _turn(self, old: tuple[Any, ...], new: tuple[Any, ...]) -> None:
+        items = self._get()
+        if tuple(items) == old:
+            items[:] = new
+        else:  # somebody else changed it too: only what differs, at the same end
+            for item in old:
+                if item not in new and item in items:
+                    items.remove(item)
+            for index, item in enumerate(new):
+                if item not in old and item not in items:
+                    items.insert(index if index < len(new) // 2 else len(items), item)
+        self._touched()
+
+
+class Scalar:
+    """One setting of the interpreter that has a way to read and to set it."""
+
+    def __init__(self, what: str, get: Callable[[], Any], put: Callable[[Any], object]) -> None:
+        self._what, self._get, self._put = what, get, put
+
+    def take(self) -> Any:
+        """The setting."""
+        return self._get()
+
+    def effects(self, before: Any, now: Any) -> Iterator[Effect]:
+        """It was set."""
+
+        def put(expected: Any, value: Any) -> None:
+            if self._get() == expected:
+                self._put(value)
+
+        slot: frozenset[Hashable] = frozenset((("scalar", self._what),))
+        yield Effect(self._what, lambda: put(now, before), lambda: put(before, now), slot)
+
+
+class Signals:
+    """Signal handlers."""
+
+    def __init__(self) -> None:
+        self._raw = importlib.import_module("_signal")  # signal.getsignal makes an enum of each answer: 20 times slower
+        self._numbers = [n for n in sorted(self._raw.valid_signals()) if n not in {9, 19}]
+
+    def take(self) -> tuple[Any, ...]:
+        """The handler of each signal."""
+        get = self._raw.getsignal
+        return tuple([get(number) for number in self._numbers])
+
+    def effects(self, before: tuple[Any, ...], now: tuple[Any, ...]) -> Iterator[Effect]:
+        """One effect for each handler that was set."""
+        for number, old, new in zip(self._numbers, before, now, strict=True):
+            if old is not new and old != new:
+                yield self._effect(number, old, new)
+
+    def _effect(self, number: int, old: Any, new: Any) -> Effect:
+        def put(expected: Any, value: Any) -> None:
+            if value is not None and self._raw.getsignal(number) == expected:
+                self._raw.signal(number, value)
+
+        slot: frozenset[Hashable] = frozenset((("signal", number),))
+        return Effect(f"the handler of signal {number}", lambda: put(new, old), lambda: put(old, new), slot)
+
+
+class Calls:
+    """Registrations that only a call shows: atexit.register, codecs.register."""
+
+    def __init__(self, owner: Any, name: str, undo: Callable[[Any], object]) -> None:
+        self._owner, self._name, self._undo = owner, name, undo
+        self._original = getattr(owner, name)
+        self.log: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = []
+
+        def register(fn: Any, *args: Any, **kwargs: Any) -> Any:
+            result = self._original(fn, *args, **kwargs)
+            self.log.append((fn, args, kwargs))
+            return result
+
+        self._replacement = register
+        setattr(owner, name, register)
+
+    def close(self) -> None:
+        """Put the original function back."""
+        if getattr(self._owner, self._name) is self._replacement:
+            setattr(self._owner, self._name, self._original)
+
+    def take(self) -> int:
+        """How many calls there were."""
+        return len(self.log)
+
+    def effects(self, before: int, now: int) -> Iterator[Effect]:
+        """One effect for each call."""
+        for fn, args, kwargs in self.log[before:now]:
+            what = f"{self._owner.__name__}.{self._name}({getattr(fn, '__name__', fn)})"
+            yield Effect(what, self._undoing(fn), self._redoing(fn, args, kwargs))
+
+    def _undoing(self, fn: Any) -> Callable[[], None]:
+        return lambda: void(self._undo(fn))
+
+    def _redoing(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[], None]:
+        return lambda: void(self._original(fn, *args, **kwargs))
+
+
+class Threads:
+    """Threads that were started. They can't be undone; those that run first-party code need a new process."""
+
+    def take(self) -> frozenset[threading.Thread]:
+        """The threads that are alive."""
+        return frozenset(threading.enumerate())
+
+    def effects(self, before: frozenset[threading.Thread], now: frozenset[threading.Thread]) -> Iterator[Effect]:
+        """One effect for all that were started."""
+        started = tuple(now - before)
+        if started:
+            names = ", ".join(thread.name for thread in started)
+            yield Effect(f"thread {names}", _nothing, _nothing, threads=started)
+
+
+type LoggerState = tuple[int, bool, bool, tuple[logging.Handler, ...], tuple[Any, ...]]
+FRESH: LoggerState = (logging.NOTSET, True, False, (), ())
+
+
+class Logging:
+    """Levels, handlers and filters of all loggers, the root's too."""
+
+    def take(self) -> dict[str, LoggerState]:
+        """The loggers that differ from a fresh one."""
+        found = {"": self._state(logging.root)}
+        for name, logger in list(logging.root.manager.loggerDict.items()):
+            if isinstance(logger, logging.Logger):
+                state = self._state(logger)
+                if state != FRESH:
+                    found[name] = state
+        return found
+
+    @staticmethod
+    def _state(logger: logging.Logger) -> LoggerState:
+        return (logger.level, logger.propagate, logger.disabled, tuple(logger.handlers), tuple(logger.filters))
+
+    def effects(self, before: dict[str, LoggerState], now: dict[str, LoggerState]) -> Iterator[Effect]:
+        """One effect for each logger."""
+        for name in before.keys() | now.keys():
+            old, new = before.get(name, FRESH), now.get(name, FRESH)
+            if old != new:
+                yield self._effect(name, old, new)
+
+    def _effect(self, name: str, old: LoggerState, new: LoggerState) -> Effect:
+        gone = [handler for handler in new[3] if handler not in old[3]]
+
+        def finish() -> None:
+            for handler in gone:
+                if not any(handler in state[3] for state in self.take().values()):
+                    with suppress(Exception):
+                        handler.close()
+
+        slot: frozenset[Hashable] = frozenset(
+            (("logger", name, field),) for field in range(3) if old[field] != new[field]
+        )
+        what = f"logger {name or 'root'!r}"
+        return Effect(what, lambda: self._turn(name, new, old), lambda: self._turn(name, old, new), slot, finish=finish)
+
+    @staticmethod
+    def _turn(name: str, old: LoggerState, new: LoggerState) -> None:
+        logger = logging.getLogger(name or None)
+        if old[0] != new[0] and logger.level == old[0]:
+            logger.setLevel(new[0])
+        if logger.propagate == old[1]:
+            logger.propagate = new[1]
+        if logger.disabled == old[2]:
+            logger.disabled = new[2]
+        both: tuple[tuple[list[Any], tuple[Any, ...], tuple[Any, ...]], ...] = (
+            (logger.handlers, old[3], new[3]),
+            (logger.filters, old[4], new[4]),
+        )
+        for mine, before, after in both:
+            mine[:] = [item for item in mine if item in after or item not in before]
+            mine += [item for item in after if item not in before and item not in mine]
+
+
+def void(_: object) -> None:
+    """Drop a result."""
+
+
+def interpreter() -> dict[str, Probe]:
+    """The probes for the process itself."""
+    return {
+        "environ": Environ(),
+        "sys.path": Sequence("sys.path", lambda: sys.path),
+        "sys.meta_path": Sequence("sys.meta_path", lambda: sys.meta_path),
+        "sys.path_hooks": Sequence("sys.path_hooks", lambda: sys.path_hooks, sys.path_importer_cache.clear),
+        "warnings": Sequence("the warning filters", lambda: warnings.filters, _filters_changed),  # type: ignore[arg-type,return-value]
+        "logging": Logging(),
+        "atexit": Calls(atexit, "register", atexit.unregister),
+        "codecs": Calls(codecs, "register", codecs.unregister),
+        "signals": Signals(),
+        "threads": Threads(),
+        "cwd": Scalar("the working directory", _cwd, _chdir),
+        "recursion": Scalar("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
+        "gc": Scalar("the garbage collector", gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
+        "locale": Scalar("the locale", lambda: locale.setlocale(locale.LC_ALL), _set_locale),
+        "socket": Scalar("the default socket timeout", socket.getdefaulttimeout, socket.setdefaulttimeout),
+    }
+
+
+def _filters_changed() -> None:
+    with warnings.catch_warnings():  # the public way to tell the C code that the filters changed
+        pass
+
+
+def _cwd() -> str | None:
+    try:
+        return os.getcwd()  # noqa: PTH109 - hot path
+    except OSError:  # it was deleted
+        return None
+
+
+def _chdir(path: str | None) -> None:
+    if path is not None:
+        os.chdir(path)
+
+
+def _set_locale(value: str) -> None:
+    with suppress(locale.Error):
+        locale.setlocale(locale.LC_ALL, value)

@@ -1,0 +1,274 @@
+"""Engine: the ladder. From file changes to new modules, or to a reason why not."""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from fastapi_hmr.engine.affected import OnlyNewProcess, Plan, Planner
+from fastapi_hmr.engine.eviction import evict
+from fastapi_hmr.engine.loader import Finder, ImportHook
+from fastapi_hmr.engine.mechanisms import ALL, Mechanisms
+from fastapi_hmr.engine.places import Places, real
+from fastapi_hmr.engine.probe import Probe
+from fastapi_hmr.engine.record import Records
+from fastapi_hmr.engine.tracking import Tracker
+from fastapi_hmr.engine.transaction import Transaction
+from fastapi_hmr.engine.watchdog import ImportTimeout, bounded
+from fastapi_hmr.events import FileChange, ReloadLevel
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A new target is ready; it is not committed yet."""
+
+    target: object
+    level: ReloadLevel
+    reason: str
+    modules: tuple[str, ...]
+    """The names that ran, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """Nothing that the app runs or read changed."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The edit itself is broken; everything is as it was before."""
+
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class NeedsRestart:
+    """Only a new process can serve this edit, and a cold start is known to work."""
+
+    reason: str
+
+
+type Outcome = Built | Unchanged | Broken | NeedsRestart
+
+THOROUGH = 0.6
+"""Above this share of the modules, running all of them costs hardly more and is simpler."""
+
+
+class Engine:
+    """Builds the next set of modules beside the serving one.
+
+    `roots` hold first-party code; `module` is the app's, imported by its real name; `resolve` gets the app from it.
+    `cold` is the argv of a child process that starts the app the same way and exits with 0 if that works.
+    """
+
+    def __init__(
+        self,
+        *,
+        roots: Sequence[Path],
+        module: str,
+        resolve: Callable[[ModuleType], object],
+        cold: Sequence[str] | None = None,
+        import_timeout: float = 30.0,
+        mechanisms: Mechanisms = ALL,
+    ) -> None:
+        self.target: object | None = None
+        self.records = Records()
+        self._module = module
+        self._resolve = resolve
+        self._cold = cold
+        self._timeout = import_timeout
+        self._mechanisms = mechanisms
+        self._places = Places(roots)
+        self._tracker = Tracker(self.records, self._places, mechanisms)
+        self._planner = Planner(self.records, self._places)
+        self._finder = Finder(self._tracker)
+        self._hook = ImportHook(self._tracker)
+        self._probe: Probe | None = None
+        self._transaction: Transaction | None = None
+        self._previous: object | None = None
+        self._pending: dict[Path, str] = {}
+        self._installed = False
+
+    async def start(self) -> Built | Broken:
+        """Import the app for the first time."""
+        self._install()
+        return self._first()
+
+    def _install(self) -> None:
+        if self._installed:
+            return
+        self._installed = True
+        self._probe = Probe(self._module, self._cold, max(self._timeout, 1.0))
+        self._tracker.install()
+        self._finder.install()
+        self._hook.install()
+
+    def close(self) -> None:
+        """Take all hooks out. The modules stay as they are."""
+        if self._installed:
+            self._installed = False
+            self._hook.uninstall()
+            self._finder.uninstall()
+            self._tracker.uninstall()
+
+    def evict_preloaded(self) -> None:
+        """Forget the first-party modules that were imported before there was an engine, as plain modules.
+
+        `python main.py` imports the app's other modules before it calls dev(); they are imported again by us.
+        """
+        self._install()
+        evict(self._places, self._tracker.process)
+
+    async def apply(self, changes: Iterable[FileChange]) -> Built | Unchanged | Broken | NeedsRestart:
+        """Serve some changes by the gentlest level that is sound."""
+        self._install()
+        if self._transaction is not None:
+            self.commit()
+        for change in changes:
+            path = real(change.path)
+            # What came or went since the last good version stays so, whatever else happened to it meanwhile.
+            self._pending[path] = change.kind if change.kind != "modified" else self._pending.get(path, "modified")
+        if self.target is None:
+            return self._first()
+        effective = {path: kind for path, kind in self._pending.items() if self._differs(path)}
+        if not effective:
+            self._settled()
+            return Unchanged("every file is as it was loaded")
+        try:
+            plan = self._planner.plan(effective)
+        except OnlyNewProcess as decision:
+            return await self._new_process(str(decision))
+        if not plan.names:
+            self._settled()
+            return Unchanged("no module imported or read what changed")
+        return await self._climb(plan)
+
+    def commit(self) -> None:
+        """The new target is being served."""
+        transaction, self._transaction = self._transaction, None
+        if transaction is not None:
+            self._tracker.monitor.off()
+            transaction.commit()
+            self._previous = None
+            self._settled()
+
+    def rollback(self) -> None:
+        """The new target could not be started: everything is as before, and the edit stays pending."""
+        transaction, self._transaction = self._transaction, None
+        if transaction is not None:
+            self._tracker.monitor.off()
+            transaction.rollback()
+            self.target, self._previous = self._previous, None
+
+    def concerns(self, path: Path) -> bool:
+        """Whether the app imported this file, read it, or tried to find it."""
+        path = real(path)
+        if path in self._pending or self._planner.concerns(path):
+            return True
+        tracker = self._tracker
+        if not tracker.attempts and not tracker.asked:
+            return False
+        if any(place in tracker.asked for place in (path, *path.parents)):
+            return True
+        return any(name in tracker.attempts for name in self._places.dotted(path))
+
+    def _settled(self) -> None:
+        self._pending.clear()
+        self._tracker.forget_attempts()
+
+    def _differs(self, path: Path) -> bool:
+        """Whether a file has other bytes than those that run. Files that no module was made from always do."""
+        records = self.records.from_file(path)
+        if not records:
+            return True
+        try:
+            now = path.read_bytes()
+        except OSError:
+            return True
+        return any(record.source != now for record in records)
+
+    def _first(self) -> Built | Broken:
+        transaction = self._begin()
+        try:
+            return self._build(transaction, set(self.records), ReloadLevel.UPDATE, "first start")
+        except BaseException as error:  # noqa: BLE001 - whatever an app raises at import, even SystemExit, is its error
+            transaction.rollback()
+            return self._broken(error)
+
+    def _begin(self) -> Transaction:
+        return Transaction(self._tracker, self._planner, self._hook, self._module, self._resolve, self._mechanisms)
+
+    def _build(
+        self, transaction: Transaction, names: set[str], level: ReloadLevel, reason: str, namespaces: Iterable[str] = ()
+    ) -> Built:
+        with bounded(self._timeout):
+            target = transaction.run(names, namespaces)
+        self._transaction = transaction
+        self._previous, self.target = self.target, target
+        self._tracker.monitor.on()  # until commit: what the lifespan runs counts too
+        return Built(target, level, reason, tuple(transaction.ran))
+
+    async def _climb(self, plan: Plan) -> Built | Broken | NeedsRestart:
+        """Update; then, if that raises and a cold start does not, everything again; then a new process."""
+        everything = not self._tracker.monitor.works or len(plan.names) > THOROUGH * max(len(self.records), 20)
+        names = set(self.records) if everything else plan.names
+        transaction = self._begin()
+        try:
+            return self._build(transaction, names, ReloadLevel.UPDATE, explain(plan), plan.namespaces)
+        except OnlyNewProcess as decision:
+            transaction.rollback()
+            return await self._new_process(str(decision))
+        except BaseException as error:  # noqa: BLE001 - as above
+            transaction.rollback()
+            first = error
+        if not self._mechanisms.ladder or self._surely_broken(first) or not await self._works_cold():
+            return self._broken(first)
+        why = f"{explain(plan)}; updating raised {summary(first)}"
+        transaction = self._begin()
+        try:
+            return self._build(transaction, set(self.records), ReloadLevel.REIMPORT, why, plan.namespaces)
+        except BaseException as error:  # noqa: BLE001 - as above
+            transaction.rollback()
+            return NeedsRestart(f"{why}; a fresh import raised {summary(error)}, and a cold start works")
+
+    async def _new_process(self, why: str) -> Broken | NeedsRestart:
+        if await self._works_cold():
+            return NeedsRestart(why)
+        return self._broken(RuntimeError(f"{why}, and a cold start of the present files fails"))
+
+    async def _works_cold(self) -> bool:
+        assert self._probe is not None
+        return await self._probe.works()
+
+    def _surely_broken(self, error: BaseException) -> bool:
+        """Whether a cold start would raise the same: source that does not compile, an import that does not end."""
+        if isinstance(error, ImportTimeout):
+            return True
+        if not isinstance(error, SyntaxError) or error.filename is None:
+            return False
+        return real(Path(error.filename)) in self._pending
+
+    @staticmethod
+    def _broken(error: BaseException) -> Broken:
+        return Broken(error)
+
+
+def explain(plan: Plan) -> str:
+    """Why modules run again, for people."""
+    reasons = list(dict.fromkeys(plan.hit.values()))
+    first = reasons[0] if len(reasons) == 1 else f"{reasons[0]} and {len(reasons) - 1} more"
+    others = len(plan.names - plan.hit.keys())
+    if not others:
+        return first
+    return f"{first}; {others} module{'s' if others > 1 else ''} depend{'' if others > 1 else 's'} on it"
+
+
+def summary(error: BaseException) -> str:
+    """An exception in one line."""
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

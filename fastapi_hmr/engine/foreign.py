@@ -1,0 +1,280 @@
+"""Foreign: attributes set on, and entries put into, objects of libraries that no adapter knows.
+
+What a module can reach is what its import statements named, and from there the names that its code mentions
+(`json.JSONEncoder.default = ...`).  Libraries change their own objects all the time; so only such changes count
+as come from first-party code: the value, or the key, is a first-party function, class or instance, or the name
+or key stands literally in first-party code.
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from operator import is_
+from types import CodeType, FunctionType, MethodType, ModuleType
+from typing import Any, Final
+
+from fastapi_hmr.engine.effects import Effect
+from fastapi_hmr.engine.hmr import MISSING
+from fastapi_hmr.engine.record import Record, Records
+from fastapi_hmr.engine.state import OPAQUE, dunder
+
+UNTOUCHABLE: Final = frozenset(
+    ("sys.modules", "sys.path", "sys.meta_path", "sys.path_importer_cache", "sys.path_hooks")
+)
+CONTAINERS: Final = 50
+"""Per object: more are data, not registries."""
+
+
+@dataclass(eq=False, slots=True)
+class Watched:
+    """An object of a library that first-party code can reach, as last seen."""
+
+    obj: Any
+    name: str
+    attributes: dict[str, Any]
+    containers: list[tuple[Any, Any]]
+    """Registries that hang on it, each with a copy."""
+
+
+class Foreign:
+    """What first-party modules reach in libraries, and what became of it while they ran."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._watched: dict[int, Watched] = {}
+        self._reached: dict[str, dict[int, None]] = {}
+        self._vocabulary: dict[int, tuple[CodeType, frozenset[str], frozenset[Any]]] = {}
+
+    def imported(self, record: Record, module: ModuleType, fromlist: Sequence[str]) -> None:
+        """A first-party module imported a library, or names from it."""
+        names, _ = self._words(record)
+        reached = self._reached.setdefault(record.name, {})
+        todo: list[Any] = [module]
+        for item in fromlist:
+            value = vars(module).get(item, MISSING)
+            if value is not MISSING:
+                record.library.add(id(value))
+                todo.append(value)
+        while todo:
+            obj = todo.pop()
+            if id(obj) in reached or not self._worth(obj):
+                continue
+            reached[id(obj)] = None
+            if id(obj) not in self._watched:
+                self._watched[id(obj)] = self._watch(obj)
+            if isinstance(obj, ModuleType):
+                todo += [value for name in names if (value := vars(obj).get(name)) is not None]
+
+    def _worth(self, obj: Any) -> bool:
+        if isinstance(obj, ModuleType):
+            return type(obj) is ModuleType
+        if isinstance(obj, type):
+            return not self._ours(obj)
+        return not isinstance(obj, (*OPAQUE, FunctionType, MethodType, dict, list, set)) and (
+            isinstance(getattr(obj, "__dict__", None), dict) and not self._ours(obj)
+        )
+
+    @staticmethod
+    def _watch(obj: Any) -> Watched:
+        name = getattr(obj, "__name__", None) or type(obj).__name__
+        return Watched(obj, name, dict(vars(obj)), [(held, copied(held)) for held in containers(obj)])
+
+    def end(self, record: Record) -> None:
+        """A first-party module has run."""
+        for identity in self._reached.pop(record.name, ()):
+            watched = self._watched[identity]
+            record.effects += self._attributes(record, watched)
+            record.effects += self._entries(record, watched)
+
+    def _attributes(self, record: Record, watched: Watched) -> Iterator[Effect]:
+        old, new = watched.attributes, vars(watched.obj)
+        if len(new) == len(old) and all(map(is_, new.values(), old.values())):
+            return
+        for name in {**old, **new}:
+            before, now = old.get(name, MISSING), new.get(name, MISSING)
+            if before is now or dunder(name) or isinstance(now, ModuleType):
+                continue
+            if self._ours(now) or self._says(record, name):
+                what = f"{watched.name}.{name}"
+                undo = partial(self._put, watched, name, now, before)
+                redo = partial(self._put, watched, name, before, now)
+                yield Effect(what, undo, redo, frozenset((("attribute", id(watched.obj), name),)))
+        watched.attributes = dict(new)
+
+    def _put(self, watched: Watched, name: str, expected: Any, value: Any) -> None:
+        obj = watched.obj
+        if vars(obj).get(name, MISSING) is not expected:
+            return
+        if value is MISSING:
+            delattr(obj, name)
+        else:
+            setattr(obj, name, value)
+        watched.attributes = dict(vars(obj))
+
+    def _entries(self, record: Record, watched: Watched) -> Iterator[Effect]:
+        for index, (held, before) in enumerate(watched.containers):
+            if unchanged(held, before):
+                continue
+            watched.containers[index] = (held, copied(held))
+            if isinstance(held, dict):
+                yield from self._items(record, watched, held, before)
+            else:
+                known = set(map(id, before))
+                added = [item for item in held if id(item) not in known and self._counts(record, item, item)]
+                if added:
+                    refresh = partial(self._refresh, watched, index)
+                    undo = partial(_take_out, held, added, refresh)
+                    yield Effect(f"{watched.name}: {len(added)} entries", undo, partial(_put_in, held, added, refresh))
+
+    def _items(
+        self, record: Record, watched: Watched, held: dict[Any, Any], before: dict[Any, Any]
+    ) -> Iterator[Effect]:
+        for key in {**before, **held}:
+            old, new = before.get(key, MISSING), held.get(key, MISSING)
+            if old is new or not self._counts(record, key, new):
+                continue
+            index = next(i for i, (other, _) in enumerate(watched.containers) if other is held)
+            refresh = partial(self._refresh, watched, index)
+            undo: Callable[[], None] = partial(_set_item, held, key, new, old, refresh)
+            redo: Callable[[], None] = partial(_set_item, held, key, old, new, refresh)
+            yield Effect(f"{watched.name}[{key!r}]", undo, redo, frozenset((("entry", id(held), key),)))
+
+    @staticmethod
+    def _refresh(watched: Watched, index: int) -> None:
+        held = watched.containers[index][0]
+        watched.containers[index] = (held, copied(held))
+
+    def _counts(self, record: Record, key: Any, value: Any) -> bool:
+        return self._ours(value) or self._ours(key) or self._says_constant(record, key)
+
+    def _ours(self, value: Any) -> bool:
+        if value is MISSING:
+            return False
+        if isinstance(value, partial):
+            value = value.func
+        if isinstance(value, MethodType):
+            value = value.__func__
+        owner = value if isinstance(value, (type, FunctionType)) else type(value)
+        return getattr(owner, "__module__", None) in self._records
+
+    def _says(self, record: Record, name: str) -> bool:
+        names, constants = self._words(record)
+        return (name in names or name in constants) and self._stores(record, name)
+
+    def _says_constant(self, record: Record, key: Any) -> bool:
+        return type(key) in {str, int, bytes} and key not in {"", 0, 1} and key in self._words(record)[1]
+
+    @staticmethod
+    def _stores(record: Record, name: str) -> bool:
+        """Whether the module's code sets an attribute of this name: `x.name = ...`, setattr(x, "name", ...)."""
+        todo = [record.code] if record.code is not None else []
+        while todo:
+            code = todo.pop()
+            if name in code.co_consts and {"setattr", "delattr", "object", "patch"} & set(code.co_names):
+                return True
+            if name in code.co_names and stores_attribute(code, code.co_names.index(name)):
+                return True
+            todo += [const for const in code.co_consts if isinstance(const, CodeType)]
+        return False
+
+    def _words(self, record: Record) -> tuple[frozenset[str], frozenset[Any]]:
+        """All names and plain constants in a module's code."""
+        if record.code is None:
+            return frozenset(), frozenset()
+        known = self._vocabulary.get(id(record.code))
+        if known is None or known[0] is not record.code:
+            names: set[str] = set()
+            constants: set[Any] = set()
+            todo = [record.code]
+            while todo:
+                code = todo.pop()
+                names.update(code.co_names)
+                constants.update(const for const in code.co_consts if type(const) in {str, int, bytes})
+                todo += [const for const in code.co_consts if isinstance(const, CodeType)]
+            known = self._vocabulary[id(record.code)] = (record.code, frozenset(names), frozenset(constants))
+        return known[1], known[2]
+
+
+def stores_attribute(code: CodeType, index: int) -> bool:
+    """Whether some code has STORE_ATTR or DELETE_ATTR of this name."""
+    extended = 0
+    for op, arg in zip(code.co_code[::2], code.co_code[1::2], strict=True):
+        if op == EXTENDED:
+            extended = (extended | arg) << 8
+            continue
+        if op in STORES and (extended | arg) == index:
+            return True
+        extended = 0
+    return False
+
+
+def _opcodes() -> tuple[frozenset[int], int]:
+    from opcode import EXTENDED_ARG, opmap
+
+    return frozenset((opmap["STORE_ATTR"], opmap["DELETE_ATTR"])), EXTENDED_ARG
+
+
+STORES, EXTENDED = _opcodes()
+
+
+def containers(obj: Any) -> list[Any]:
+    """Mutable containers that hang on an object, directly or on an object that it holds."""
+    found: dict[int, Any] = {}
+    module = obj is sys or getattr(obj, "__name__", "") == "sys"
+    todo = [(value, 1) for name, value in list(vars(obj).items()) if not dunder(name)] if not module else []
+    while todo and len(found) < CONTAINERS:
+        value, depth = todo.pop(0)
+        if isinstance(value, (dict, list, set)):
+            found[id(value)] = value
+        elif (
+            depth
+            and not isinstance(obj, ModuleType)
+            and not isinstance(value, (type, FunctionType, ModuleType, *OPAQUE))
+        ):
+            inner = getattr(value, "__dict__", None)
+            if isinstance(inner, dict):
+                todo += [(item, depth - 1) for item in list(inner.values())]
+    return list(found.values())
+
+
+def copied(held: Any) -> Any:
+    """A shallow copy: of a set, a list."""
+    return dict(held) if isinstance(held, dict) else list(held)
+
+
+def unchanged(held: Any, before: Any) -> bool:
+    """Whether a container has the entries that its copy has."""
+    if len(held) != len(before):
+        return False
+    if isinstance(held, dict):
+        return all(map(is_, held.values(), before.values())) and all(map(is_, held, before))
+    return all(map(is_, held, before))
+
+
+def _take_out(held: Any, added: list[Any], refresh: Callable[[], None]) -> None:
+    gone = set(map(id, added))
+    if isinstance(held, list):
+        held[:] = [item for item in held if id(item) not in gone]
+    else:
+        for item in [item for item in held if id(item) in gone]:
+            held.discard(item)
+    refresh()
+
+
+def _put_in(held: Any, added: list[Any], refresh: Callable[[], None]) -> None:
+    if isinstance(held, list):
+        held += added
+    else:
+        held.update(added)
+    refresh()
+
+
+def _set_item(held: dict[Any, Any], key: Any, expected: Any, value: Any, refresh: Callable[[], None]) -> None:
+    if dict.get(held, key, MISSING) is not expected:
+        return
+    if value is MISSING:
+        dict.pop(held, key, None)
+    else:
+        dict.__setitem__(held, key, value)
+    refresh()

@@ -1,0 +1,183 @@
+"""Influence: notices whose state the module that is being imported changes, by looking before and after."""
+
+from collections.abc import Callable, Iterable
+from sys import modules
+from types import FunctionType, ModuleType
+from typing import Any, Protocol
+
+from fastapi_hmr.engine.hmr import MISSING, read_by
+from fastapi_hmr.engine.record import NAME, Record, Records
+from fastapi_hmr.engine.state import ATOMIC, How, Seen, Walker, dunder, restore
+
+type Key = tuple[str, str | None]
+"""A module and a name in it, or the whole module."""
+
+
+class Stack(Protocol):
+    """What is being imported at the moment, outermost first."""
+
+    stack: list[Record]
+
+
+class Influence:
+    """One transaction's view of the first-party state.
+
+    Everything that is looked at is remembered by the identity of the object, with its contents when last seen;
+    so each change is charged once, to the module that was running when it happened.
+    """
+
+    def __init__(self, records: Records, running: Stack) -> None:
+        self._records = records
+        self._running = running
+        self._seen: dict[int, Seen] = {}
+        self._looked: dict[str, dict[str, set[str | None]]] = {}
+        self._walked: dict[str, set[str | None]] = {}
+        self._holders: dict[int, set[str]] = {}
+        self.subclasses = False
+
+    def begin(self) -> None:
+        """A transaction begins: what requests did to the state since the last one is nobody's effect."""
+        self._seen.clear()
+        self._looked.clear()
+        self._walked.clear()
+        self._holders.clear()
+        self.subclasses = any(record.classes for record in self._records.values())
+
+    def renewed(self, name: str) -> None:
+        """A module runs afresh: nothing in it has been looked at."""
+        self._walked.pop(name, None)
+
+    def read(self, record: Record, owner: str, name: str, value: object) -> None:
+        """The running module got hold of an object of another module and may change it."""
+        kind = type(value)
+        if kind in ATOMIC or value is MISSING:
+            return
+        if kind is FunctionType and not (value.__closure__ or value.__dict__ or value.__kwdefaults__):  # type: ignore[attr-defined]
+            return
+        self.look(record, (owner, name))
+
+    def look(self, record: Record, key: Key) -> None:
+        """Before the running module can change it: look at what `key` holds."""
+        owner, name = key
+        looked = self._looked.setdefault(record.name, {}).setdefault(owner, set())
+        if name in looked:
+            return
+        if owner not in self._records or any(running.name == owner for running in self._running.stack):
+            return  # a module under way runs again with its importers anyway
+        looked.add(name)
+        outer = [
+            running
+            for running in self._running.stack
+            if running is not record and owner in self._looked.get(running.name, ())
+        ]
+        if outer or name not in self._walked.get(owner, ()):
+            changed = self._walk(key)
+            if changed:  # since an outer module looked, and before this one could touch it
+                for running in outer:
+                    self._blame(running, owner, changed)
+
+    def wrote(self, record: Record, owner: str) -> None:
+        """The running module is about to set or delete an attribute of another module."""
+        if owner != record.name:
+            self.look(record, (owner, None))
+            record.changed.add(owner)
+
+    def end(self, record: Record) -> None:
+        """The module has run: find out what it changed."""
+        for owner, names in self._looked.pop(record.name, {}).items():
+            if owner == record.name:
+                continue
+            for name in names:
+                changed = self._walk((owner, name))
+                if changed:
+                    self._blame(record, owner, changed)
+
+    def _walk(self, key: Key) -> set[int]:
+        """Look at everything below `key`; return what has other contents than when last seen."""
+        self._walked.setdefault(key[0], set()).add(key[1])
+        walker = self.walker()
+        changed = set()
+        for identity, (obj, how, contents) in self._below(walker, key).items():
+            seen = self._seen.get(identity)
+            if seen is None or seen.how is How.SEEN:  # new, or now reached by a way that says more
+                self._seen[identity] = Seen(obj, how, contents, contents)
+            elif how is seen.how and walker.differs(how, seen.last, contents):
+                changed.add(identity)
+                seen.last = contents
+        return changed
+
+    def walker(self) -> Walker:
+        """A walker that knows today's first-party modules."""
+        contains: Callable[[object], bool] = self._records.__contains__
+        home: Callable[[str], ModuleType | None] = modules.get
+        return Walker(contains, home, self.subclasses)
+
+    def _below(self, walker: Walker, key: Key) -> dict[int, tuple[Any, How, tuple[Any, ...]]]:
+        record = self._records.get(key[0])
+        if record is None:
+            return {}
+        globals_ = record.globals
+        if key[1] is not None:
+            value = globals_.get(key[1])
+            return {} if id(value) in record.library else walker.walk((value,), direct=True)
+        own: list[Any] = []
+        contents: list[Any] = [0]
+        for name, value in list(globals_.items()):
+            if not dunder(name) and not isinstance(value, ModuleType):
+                contents += (name, value)
+                if type(value) not in ATOMIC and id(value) not in record.borrowed and id(value) not in record.library:
+                    own.append(value)
+        found = walker.walk(own, direct=True)
+        found[id(globals_)] = (globals_, How.GLOBALS, tuple(contents))
+        return found
+
+    def _blame(self, record: Record, owner: str, changed: set[int]) -> None:
+        record.changed.add(owner)
+        for identity in changed:
+            holders = self._holders.get(identity)
+            if holders is None:
+                holders = self._holders[identity] = self._who_holds(owner, identity)
+            record.changed |= holders
+        record.changed.discard(record.name)
+
+    def _who_holds(self, owner: str, identity: int) -> set[str]:
+        """Modules below `owner` that hold the very object: running `owner` again would not make a new one."""
+        running = {record.name for record in self._running.stack}
+        found = set()
+        for name in self.below(owner):
+            if name != owner and name not in running and identity in self._below(self.walker(), (name, None)):
+                found.add(name)
+        return found
+
+    def below(self, name: str) -> set[str]:
+        """A module and everything that it depends on, by imports and by reads."""
+        todo, out = [name], set()
+        while todo:
+            record = self._records.get(todo.pop())
+            if record is None or record.name in out:
+                continue
+            out.add(record.name)
+            todo += record.keys(NAME)
+            todo += read_by(record.module)
+        return out
+
+    def restore(self, owners: Iterable[Record]) -> None:
+        """A failed edit: give back to the modules that were kept what the new code changed in them."""
+        for record in owners:
+            seen = self._seen.get(id(record.globals))
+            if seen is not None:
+                self._restore_globals(record, seen)
+        walker = self.walker()
+        for seen in list(self._seen.values()):
+            now = walker.contents(seen.obj, seen.how)
+            if now is not None and walker.differs(seen.how, seen.first, now):
+                restore(seen)
+
+    @staticmethod
+    def _restore_globals(record: Record, seen: Seen) -> None:
+        old = dict(zip(seen.first[1::2], seen.first[2::2], strict=True))
+        globals_ = record.globals
+        for name in [name for name, value in globals_.items() if not dunder(name) and name not in old]:
+            if not isinstance(globals_[name], ModuleType):
+                del globals_[name]
+        globals_.update(old)

@@ -1,0 +1,226 @@
+"""Loader: finds first-party source files and runs them as hmr's modules, compiled from their present bytes."""
+
+import builtins
+import linecache
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any, cast
+
+from fastapi_hmr.engine import hmr
+from fastapi_hmr.engine.hmr import Module
+from fastapi_hmr.engine.record import Record
+from fastapi_hmr.engine.tracking import Tracker
+
+
+class Codes:
+    """Compiled code by path and bytes: a module that runs again unchanged is not compiled again.
+
+    Python's own cache is not asked: it trusts a `.pyc` by the second and the size of the source.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[bytes, CodeType]] = {}
+
+    def get(self, path: str, source: bytes) -> CodeType:
+        """The code of a source file."""
+        known = self._known.get(path)
+        if known is not None and known[0] == source:
+            return known[1]
+        linecache.checkcache(path)
+        code = compile(source, path, "exec", dont_inherit=True)
+        self._known[path] = (source, code)
+        return code
+
+
+class Loader(SourceFileLoader):
+    """A source loader (resources, get_source, get_data work as ever) whose modules are hmr's and are tracked."""
+
+    def __init__(self, fullname: str, path: str, tracker: Tracker, codes: Codes) -> None:
+        super().__init__(fullname, path)
+        self._tracker = tracker
+        self._codes = codes
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """Part of the import system: hmr's module object."""
+        return cast("ModuleType", Module(spec))
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Part of the import system. Runs the code itself, so that no frame of ours lies between two modules."""
+        tracker = self._tracker
+        module = cast("Module", module)
+        tracker.order += 1
+        source = self._source()
+        record = Record(self.name, Path(self.path).resolve(), module, tracker.order, source)
+        tracker.begin(record)
+        failed = True
+        try:
+            with hmr.running(module):
+                record.code = code = self._codes.get(self.path, source)
+                record.classes = mentions(code, "__subclasses__")
+                exec(code, hmr.namespace(module))  # noqa: S102 - this is what a loader does
+            tracker.bind_children(record)
+            failed = False
+        finally:
+            tracker.end(record, failed=failed)
+
+    def _source(self) -> bytes:
+        self._tracker.quiet = True
+        try:
+            return self.get_data(self.path)
+        finally:
+            self._tracker.quiet = False
+
+
+def mentions(code: CodeType, name: str) -> bool:
+    """Whether a name occurs in some code, or in a function or class in it."""
+    todo = [code]
+    while todo:
+        current = todo.pop()
+        if name in current.co_names:
+            return True
+        todo += [const for const in current.co_consts if isinstance(const, CodeType)]
+    return False
+
+
+class Finder:
+    """Stands before all finders, asks them in their order, and puts our loader where the file is first-party."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+        self._codes = Codes()
+
+    def install(self) -> None:
+        """Become the first finder."""
+        sys.meta_path.insert(0, cast("Any", self))
+
+    def uninstall(self) -> None:
+        """Leave."""
+        if self in sys.meta_path:
+            sys.meta_path.remove(cast("Any", self))
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Part of the import system."""
+        self._tracker.on_attempt(fullname)
+        for finder in list(sys.meta_path):
+            find = getattr(finder, "find_spec", None)
+            if finder is self or find is None:
+                continue
+            spec: ModuleSpec | None = find(fullname, path, target)
+            if spec is not None:
+                return self._ours(spec)
+        return None
+
+    def _ours(self, spec: ModuleSpec) -> ModuleSpec:
+        if type(spec.loader) is SourceFileLoader and spec.origin and self._tracker.places.owns(spec.origin):
+            spec.loader = Loader(spec.name, spec.origin, self._tracker, self._codes)
+        return spec
+
+
+class ImportHook:
+    """Takes the place of `builtins.__import__`: which statement of which module asked for what."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+        self._original = builtins.__import__
+        self.orphaned: set[str] = set()
+        """Packages that are to run again although modules in them were kept: an import of those must reach them."""
+        self._tops: dict[str, bool] = {}
+
+    def install(self) -> None:
+        """Be called for every import statement."""
+        self._original = builtins.__import__
+        builtins.__import__ = self._import
+
+    def uninstall(self) -> None:
+        """Leave, unless somebody else came after us."""
+        if builtins.__import__ == self._import:
+            builtins.__import__ = self._original
+
+    def _import(
+        self,
+        name: str,
+        globals: Mapping[str, object] | None = None,  # noqa: A002 - Python's own names
+        locals: Any = None,  # noqa: A002 - as above
+        fromlist: Sequence[str] | None = (),
+        level: int = 0,
+    ) -> ModuleType:
+        tracker = self._tracker
+        record = tracker.records.owner(globals)
+        tracked = bool(tracker.stack) and tracker.tracks_here()
+        if record is None and not tracked:
+            return self._original(name, globals, locals, fromlist or (), level)
+        base = name if not level else absolute(name, globals or {}, level)
+        if record is not None:
+            self._note(record, base, plain=not fromlist)
+        if self.orphaned:
+            self.adopt(base)
+        try:
+            if tracked and base not in sys.modules and not self.ours(base):
+                with tracker.process.library_import(tracker.stack[-1]):
+                    return self._original(name, globals, locals, fromlist or (), level)
+            return self._original(name, globals, locals, fromlist or (), level)
+        finally:
+            if record is not None:
+                self._note_names(record, base, fromlist or (), tracked=tracked)
+
+    def _note(self, record: Record, base: str, *, plain: bool) -> None:
+        if plain:
+            for dot in (index for index, char in enumerate(base) if char == "."):
+                self._tracker.statement(record, base[:dot])
+        self._tracker.statement(record, base)
+
+    def _note_names(self, record: Record, base: str, fromlist: Sequence[str], *, tracked: bool) -> None:
+        module = sys.modules.get(base)
+        library = type(module) is ModuleType and not self.ours(base)
+        if library and module is not None and tracked:
+            self._tracker.foreign.imported(record, module, fromlist)
+        if library:
+            return
+        for item in fromlist:
+            if item != "*":
+                self._tracker.statement(record, f"{base}.{item}")
+
+    def adopt(self, base: str) -> None:
+        """Import the packages around `base` that are to run again."""
+        for dot in [index for index, char in enumerate(base) if char == "."]:
+            package = base[:dot]
+            if package in self.orphaned:
+                self.orphaned.discard(package)
+                if package not in sys.modules:
+                    self._original(package)
+
+    def ours(self, name: str) -> bool:
+        """Whether a module is, or would be, first-party."""
+        top = name.partition(".")[0]
+        if top in self._tracker.records:
+            return True
+        known = self._tops.get(top)
+        if known is None:
+            known = self._tops[top] = self._find(top)
+        return known
+
+    def _find(self, top: str) -> bool:
+        for finder in list(sys.meta_path):
+            find = getattr(finder, "find_spec", None)
+            spec: ModuleSpec | None = find(top, None, None) if find and not isinstance(finder, Finder) else None
+            if spec is not None:
+                places = [spec.origin] if spec.origin else []
+                inner = [f"{where}/x" for where in spec.submodule_search_locations or ()]
+                return any(self._tracker.places.owns(place) for place in (*places, *inner))
+        return False
+
+    def refresh(self) -> None:
+        """Files changed: names may mean something else."""
+        self._tops.clear()
+
+
+def absolute(name: str, globals_: Mapping[str, Any], level: int) -> str:
+    """The absolute name behind a relative import."""
+    package = globals_.get("__package__") or globals_.get("__name__", "").rpartition(".")[0]
+    base = package.rsplit(".", level - 1)[0] if level > 1 else package
+    return f"{base}.{name}" if name else base

@@ -1,0 +1,81 @@
+"""Places: which files are first-party, and under which dotted names a file can be imported."""
+
+import os
+import sys
+import sysconfig
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+NEVER = frozenset(("site-packages", "dist-packages", "node_modules", ".git", "__pycache__"))
+
+
+class Places:
+    """Decides by directory, and remembers: asked for every import and every opened file."""
+
+    def __init__(self, roots: Sequence[Path]) -> None:
+        self.roots = tuple(dict.fromkeys(root.resolve() for root in roots))
+        names = ("stdlib", "platstdlib", "purelib", "platlib")
+        installed = {Path(sysconfig.get_path(name)).resolve() for name in names}
+        # A project that lies inside the standard library or site-packages is the user's own choice.
+        self._libraries = tuple(str(lib) for lib in installed if any(root in lib.parents for root in self.roots))
+        self._roots = tuple(str(root) for root in self.roots)
+        self._directories: dict[str, bool] = {}
+        self._bases: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+
+    def owns(self, path: str | os.PathLike[str]) -> bool:
+        """Whether a file is first-party: under a root, and not in an environment or a library."""
+        directory = os.path.dirname(os.path.abspath(path))  # noqa: PTH100, PTH120 - hot path: no Path objects
+        known = self._directories.get(directory)
+        if known is None:
+            known = self._directories[directory] = self._ours(os.path.realpath(directory))
+        return known
+
+    def owns_directory(self, path: str | os.PathLike[str]) -> bool:
+        """Whether a directory holds first-party files."""
+        return self.owns(os.path.join(path, "x"))  # noqa: PTH118 - as above
+
+    def _ours(self, directory: str) -> bool:
+        for root in self._roots:
+            if directory == root:
+                return True
+            if directory.startswith(root.rstrip(os.sep) + os.sep):
+                return self._clean(directory, root)
+        return False
+
+    def _clean(self, directory: str, root: str) -> bool:
+        if any(directory == lib or directory.startswith(lib + os.sep) for lib in self._libraries):
+            return False
+        here = Path(directory)
+        while str(here) != root:
+            if here.name in NEVER or (here / "pyvenv.cfg").exists():
+                return False
+            here = here.parent
+        return True
+
+    def dotted(self, path: Path) -> set[str]:
+        """Every module name that the import system would look for in this file, by today's sys.path."""
+        if path.suffix != ".py":
+            return set()
+        names = set()
+        text = str(path)
+        for base in self._search_path():
+            if text.startswith(base):
+                parts = text[len(base) :].removesuffix(".py").split(os.sep)  # noqa: PTH206 - the rest of a path, as text
+                if parts[-1] == "__init__":
+                    parts.pop()
+                if parts and all(part.isidentifier() for part in parts):
+                    names.add(".".join(parts))
+        return names
+
+    def _search_path(self) -> Iterable[str]:
+        current = tuple(map(os.fspath, sys.path))
+        if self._bases[0] != current:
+            resolved = (os.path.realpath(entry or os.curdir).rstrip(os.sep) + os.sep for entry in current)
+            self._bases = (current, tuple(dict.fromkeys(resolved)))
+        return self._bases[1]
+
+
+def real(path: str | os.PathLike[str]) -> Path:
+    """The path with its directory resolved and its own name kept, so that a missing or linked file keeps its name."""
+    text = os.path.abspath(path)  # noqa: PTH100 - hot path
+    return Path(os.path.realpath(os.path.dirname(text)), os.path.basename(text))  # noqa: PTH119, PTH120

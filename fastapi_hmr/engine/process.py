@@ -1,0 +1,102 @@
+"""Process: charges what happens to the process and to libraries to the module that was running."""
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from sys import modules
+from typing import Any
+
+from fastapi_hmr.engine.adapters import Adapter, Owned, adapters
+from fastapi_hmr.engine.effects import Calls, Effect, Environ, Probe, interpreter
+from fastapi_hmr.engine.mechanisms import Mechanisms
+from fastapi_hmr.engine.record import Record
+
+logger = logging.getLogger(__name__)
+
+
+class Process:
+    """Looks at the process around each module and each import of a library.
+
+    A library stays loaded, and so does what its own first import did: that is charged to nobody.
+    """
+
+    def __init__(self, mechanisms: Mechanisms) -> None:
+        self._probes: dict[str, Probe] = interpreter() if mechanisms.process else {}
+        self._adapters: list[Adapter] = adapters() if mechanisms.adapters else []
+        self._mark: dict[str, Any] = {}
+
+    def close(self) -> None:
+        """Take the interceptors out."""
+        for probe in self._probes.values():
+            if isinstance(probe, Calls):
+                probe.close()
+
+    def environ_changed(self) -> None:
+        """The audit hook saw a variable being set."""
+        probe = self._probes.get("environ")
+        if isinstance(probe, Environ):
+            probe.dirty = True
+
+    def forget(self, owned: Owned) -> None:
+        """Drop from the registries of libraries what belongs to modules that are being forgotten."""
+        for adapter in adapters():
+            if adapter.forget is not None and adapter.library in modules:
+                try:
+                    adapter.forget(owned)
+                except Exception:
+                    logger.debug("could not forget what is in %s", adapter.library, exc_info=True)
+
+    def mark(self) -> None:
+        """What happened until now is charged to nobody (any more)."""
+        for adapter in [adapter for adapter in self._adapters if adapter.library in modules]:
+            self._adapters.remove(adapter)
+            probe = adapter.probe()
+            if probe is not None:
+                self._probes[adapter.library] = probe
+        self._mark = {name: probe.take() for name, probe in self._probes.items()}
+
+    def charge(self, record: Record | None) -> None:
+        """What happened since the mark was done by this module."""
+        before = self._mark
+        self.mark()
+        if record is None:
+            return
+        for name, now in self._mark.items():
+            was = before.get(name, now)
+            if was is not now and was != now:
+                record.effects += self._probes[name].effects(was, now)
+
+    @contextmanager
+    def library_import(self, record: Record | None) -> Iterator[None]:
+        """While inside, a library is being imported."""
+        self.charge(record)
+        try:
+            yield
+        finally:
+            self.mark()
+
+    def undo(self, records: Iterable[Record]) -> None:
+        """Undo what these modules did, the last first."""
+        for record in sorted(records, key=lambda record: -record.order):
+            for effect in reversed(record.effects):
+                attempt(effect.undo, effect)
+
+    def redo(self, records: Iterable[Record]) -> None:
+        """Do it again, in the order in which it was done."""
+        for record in sorted(records, key=lambda record: record.order):
+            for effect in record.effects:
+                attempt(effect.redo, effect)
+
+    def finish(self, records: Iterable[Record]) -> None:
+        """What these modules did is gone for good."""
+        for record in records:
+            for effect in record.effects:
+                attempt(effect.finish, effect)
+
+
+def attempt(action: Any, effect: Effect) -> None:
+    """A library that refuses must not end the reload."""
+    try:
+        action()
+    except Exception:
+        logger.debug("could not turn %s back or forth", effect.what, exc_info=True)

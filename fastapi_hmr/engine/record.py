@@ -1,0 +1,163 @@
+"""Record: what one execution of one module read, tried and did; Records: all of them, found by what they depend on."""
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+from fastapi_hmr.engine.hmr import Module, namespace, readers
+
+NAME = "name"
+FILE = "file"
+PROBE = "probe"
+LISTING = "listing"
+ENVIRON = "environ"
+
+
+@dataclass(eq=False, slots=True)
+class Record:
+    """One execution of one first-party module."""
+
+    name: str
+    file: Path
+    module: Module
+    order: int
+    source: bytes
+    """The bytes that were compiled: an edit is a difference to these."""
+    code: CodeType | None = None
+    failed: bool = False
+    """It raised, and whoever imported it went on: an edit of it still counts."""
+    statements: dict[str, None] = field(default_factory=dict)
+    """What its import statements asked for, absolute, in the order they ran: the order of a cold start."""
+    edges: dict[tuple[str, Hashable], Any] = field(default_factory=dict)
+    """(kind, key) → what was found: names imported or looked for, files, questions asked of disk and environ."""
+    borrowed: set[int] = field(default_factory=set)
+    """Identities of objects that it read from other first-party modules: theirs to answer for."""
+    library: set[int] = field(default_factory=set)
+    """Identities of objects that it imported from libraries: running it again does not renew them."""
+    changed: set[str] = field(default_factory=set)
+    """First-party modules whose state it changed."""
+    effects: list[Any] = field(default_factory=list)
+    """What it did to the process and to libraries, in order (effects.Effect)."""
+    ran: dict[int, CodeType] = field(default_factory=dict)
+    """Its functions that ran while modules were imported or the lifespan started, by identity of the code."""
+    classes: bool = False
+    """Whether its code asks for `__subclasses__`."""
+
+    @property
+    def globals(self) -> dict[str, Any]:
+        """The module's namespace."""
+        return namespace(self.module)
+
+    def keys(self, kind: str) -> Iterator[Any]:
+        """What it depends on, of one kind."""
+        return (key for k, key in self.edges if k == kind)
+
+
+class Records:
+    """The records by module name, with an index of who depends on what."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, Record] = {}
+        self._index: defaultdict[tuple[str, Hashable], set[Record]] = defaultdict(set)
+        self._by_file: defaultdict[str, set[Record]] = defaultdict(set)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._by_name
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def __getitem__(self, name: str) -> Record:
+        return self._by_name[name]
+
+    def get(self, name: object) -> Record | None:
+        """The record of a module, if it is first-party and loaded."""
+        return self._by_name.get(name)  # type: ignore[call-overload,no-any-return]  # any hashable may be asked for
+
+    def values(self) -> list[Record]:
+        """All records."""
+        return list(self._by_name.values())
+
+    def owner(self, globals_: Mapping[str, Any] | None) -> Record | None:
+        """The record whose module has exactly these globals: not an older version of it."""
+        if globals_ is None:
+            return None
+        record = self.get(globals_.get("__name__"))
+        return record if record is not None and record.globals is globals_ else None
+
+    def add(self, record: Record) -> None:
+        """Enter a record, in place of an older one of the same name."""
+        if record.name in self._by_name:
+            self.remove(record.name)
+        self._by_name[record.name] = record
+        self._by_file[str(record.file)].add(record)
+        for edge in record.edges:
+            self._index[edge].add(record)
+
+    def remove(self, name: str) -> Record:
+        """Take a record out."""
+        record = self._by_name.pop(name)
+        self._discard(self._by_file, str(record.file), record)
+        for edge in record.edges:
+            self._discard(self._index, edge, record)
+        return record
+
+    @staticmethod
+    def _discard(index: defaultdict[Any, set[Record]], key: Any, record: Record) -> None:
+        members = index[key]
+        members.discard(record)
+        if not members:
+            del index[key]
+
+    def note(self, record: Record, kind: str, key: Hashable, found: Any = None) -> None:
+        """`record` depends on `key`; the first answer that it got stands."""
+        edge = (kind, key)
+        if edge not in record.edges:
+            record.edges[edge] = found
+            if self._by_name.get(record.name) is record:
+                self._index[edge].add(record)
+
+    def dependents(self, kind: str, key: Hashable) -> frozenset[Record]:
+        """Who depends on this."""
+        return frozenset(self._index.get((kind, key), ()))
+
+    def known(self, kind: str, key: Hashable) -> bool:
+        """Whether anybody depends on this."""
+        return (kind, key) in self._index
+
+    def from_file(self, path: Path | str) -> frozenset[Record]:
+        """The records of modules that were read from this file."""
+        return frozenset(self._by_file.get(str(path), ()))
+
+    def is_source(self, filename: str) -> bool:
+        """Whether a module was read from this file."""
+        return filename in self._by_file
+
+    def importers(self, name: str) -> set[str]:
+        """Who must run again when this module does: its importers, and the readers of its names."""
+        found = {record.name for record in self._index.get((NAME, name), ())}
+        record = self._by_name.get(name)
+        if record is not None:
+            found.update(readers(record.module))
+        return found
+
+    def close(self, names: Iterable[str], more: defaultdict[str, set[str]] | None = None) -> set[str]:
+        """`names` and everything that depends on them, by the edges of the graph and those in `more`."""
+        todo = [name for name in names if name in self._by_name]
+        out: set[str] = set()
+        while todo:
+            name = todo.pop()
+            if name in out or name not in self._by_name:
+                continue
+            out.add(name)
+            todo += self.importers(name)
+            todo += self._by_name[name].changed
+            if more is not None:
+                todo += more.get(name, ())
+        return out

@@ -1,0 +1,179 @@
+"""Sensors: sys.monitoring and audit events, turned into "this function runs" and "this was asked of the disk"."""
+
+import genericpath
+import importlib
+import os
+import pathlib
+import sys
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any, Protocol
+
+TOOL = "fastapi-hmr"
+
+
+class Senses(Protocol):
+    """Who wants to know. Only asked while something is being imported, in whatever thread."""
+
+    def on_call(self, code: CodeType) -> bool:
+        """A Python function starts; False where it is not first-party."""
+
+    def on_probe(self, path: Any, frame: FrameType) -> None:
+        """Somebody asked whether a path exists."""
+
+    def on_environ(self, key: Any, frame: FrameType) -> None:
+        """Somebody asked for an environment variable."""
+
+    def on_open(self, path: Any, frame: FrameType) -> None:
+        """A file is opened for reading."""
+
+    def on_listing(self, path: Any, frame: FrameType) -> None:
+        """A directory is listed."""
+
+    def on_setenv(self) -> None:
+        """An environment variable is set or deleted."""
+
+
+def _functions() -> dict[int, tuple[CodeType, str]]:
+    """Functions of the standard library that ask whether a path exists, and what they call it."""
+    found: dict[int, tuple[CodeType, str]] = {}
+    questions: list[tuple[Any, str]] = [
+        (genericpath, "exists"),
+        (genericpath, "isfile"),
+        (genericpath, "isdir"),
+        (genericpath, "lexists"),
+        (pathlib.Path, "stat"),
+        (pathlib.Path, "exists"),
+        (pathlib.Path, "is_file"),
+        (pathlib.Path, "is_dir"),
+    ]
+    for owner, name in questions:
+        code = getattr(getattr(owner, name, None), "__code__", None)
+        if isinstance(code, CodeType) and code.co_argcount:
+            found[id(code)] = (code, code.co_varnames[0])
+    return found
+
+
+class Monitor:
+    """Calls of Python functions, by sys.monitoring. On only while something is imported or started."""
+
+    def __init__(self, senses: Senses) -> None:
+        self._senses = senses
+        self._questions = _functions()
+        getter: Any = type(os.environ).__getitem__
+        self._environ: CodeType = getter.__code__
+        self._tool: int | None = None
+
+    @property
+    def works(self) -> bool:
+        """Whether Python lent us a tool id: other tools may hold them all."""
+        return self._tool is not None
+
+    def install(self) -> None:
+        """Take a tool id that no convention gives to somebody else."""
+        monitoring = sys.monitoring
+        for tool in (4, 3):
+            if monitoring.get_tool(tool) is None:
+                monitoring.use_tool_id(tool, TOOL)
+                monitoring.register_callback(tool, monitoring.events.PY_START, self._on_start)
+                self._tool = tool
+                return
+
+    def uninstall(self) -> None:
+        """Give it back."""
+        if self._tool is not None:
+            self.off()
+            sys.monitoring.register_callback(self._tool, sys.monitoring.events.PY_START, None)
+            sys.monitoring.free_tool_id(self._tool)
+            self._tool = None
+
+    def on(self) -> None:
+        """Report calls from now on."""
+        if self._tool is not None:
+            sys.monitoring.set_events(self._tool, sys.monitoring.events.PY_START)
+
+    def off(self) -> None:
+        """Report no calls any more: they cost nothing."""
+        if self._tool is not None:
+            sys.monitoring.set_events(self._tool, sys.monitoring.events.NO_EVENTS)
+
+    def _on_start(self, code: CodeType, _offset: int) -> object:
+        if self._senses.on_call(code):
+            return None
+        question = self._questions.get(id(code))
+        if question is not None:
+            frame = sys._getframe(1)  # noqa: SLF001 - the only way to the arguments
+            self._senses.on_probe(frame.f_locals.get(question[1]), frame)
+            return None
+        if code is self._environ:
+            frame = sys._getframe(1)  # noqa: SLF001 - as above
+            self._senses.on_environ(frame.f_locals.get("key"), frame)
+            return None
+        return sys.monitoring.DISABLE  # a library's function: its first call is the last we hear of
+
+
+_listening: "weakref.WeakSet[Audit]" = weakref.WeakSet()
+
+
+class Audit:
+    """Audit events. A hook can't be removed, so there is one for the process, which forgets closed engines."""
+
+    def __init__(self, senses: Senses) -> None:
+        self.senses = senses
+        self.active = False
+
+    def install(self) -> None:
+        """Listen from now on."""
+        _add_hook()
+        _listening.add(self)
+
+    def uninstall(self) -> None:
+        """Stop listening."""
+        _listening.discard(self)
+
+    def hear(self, event: str, args: tuple[Any, ...]) -> None:
+        """One event; only asked while active."""
+        frame = sys._getframe(2)  # noqa: SLF001 - who asks
+        if event == "open":
+            flags = args[2]
+            if isinstance(flags, int) and flags % 2 == 0:
+                self.senses.on_open(args[0], frame)
+        elif event in {"os.putenv", "os.unsetenv"}:
+            self.senses.on_setenv()
+        elif "importlib" not in frame.f_code.co_filename:
+            self.senses.on_listing(args[0], frame)
+
+
+HEARD = frozenset(("open", "os.listdir", "os.scandir", "os.putenv", "os.unsetenv"))
+_hooked: list[Callable[[str, tuple[Any, ...]], None]] = []
+
+
+def _add_hook() -> None:
+    if _hooked:
+        return
+
+    def hook(event: str, args: tuple[Any, ...]) -> None:
+        if event in HEARD:
+            for audit in list(_listening):
+                if audit.active:
+                    audit.hear(event, args)
+
+    _hooked.append(hook)
+    sys.addaudithook(hook)
+
+
+def path_of(value: Any) -> Path | None:
+    """An argument of a file function as a path; None for descriptors and nonsense."""
+    if isinstance(value, int):
+        return None
+    try:
+        return Path(os.fsdecode(value if value is not None else os.curdir))
+    except (TypeError, ValueError):
+        return None
+
+
+def invalidate_import_caches() -> None:
+    """Files have come and gone within the second that the import system's caches trust."""
+    importlib.invalidate_caches()

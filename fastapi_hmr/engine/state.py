@@ -1,0 +1,300 @@
+"""State: the contents of everything a module holds, so that a change by somebody else can be seen and undone."""
+
+import contextlib
+import functools
+import itertools
+import logging
+import threading
+import types
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from operator import is_
+from typing import Any, Final
+
+from fastapi_hmr.engine.hmr import MISSING, Module
+
+ATOMIC: Final = frozenset(
+    (
+        *(int, str, bytes, float, bool, complex, range, type(None), type(...), type(NotImplemented)),
+        *(
+            types.ModuleType,
+            types.CodeType,
+            types.GenericAlias,
+            types.UnionType,
+            property,
+            classmethod,
+            staticmethod,
+            Module,
+        ),
+    )
+)
+PLAIN: Final = frozenset((int, str, float, bytes, bool))
+SEQUENCES: Final = (list, tuple, set, frozenset, deque)
+MAPPINGS: Final = (dict, types.MappingProxyType)
+OPAQUE: Final = (logging.Logger, logging.Handler, logging.LoggerAdapter, threading.local)
+"""Libraries' bookkeeping, or state that is looked after elsewhere."""
+PYDANTIC: Final = frozenset(("__pydantic_complete__", "__pydantic_core_schema__"))
+"""Dunders that `model_rebuild()` sets: a model completed from outside has changed."""
+LIMIT: Final = 4000
+"""Objects looked at per walk, and items per container: big data is data, not a registry."""
+DEPTH: Final = 2
+"""How many objects of libraries are followed in a row; first-party structure is followed to its end."""
+
+type Contents = tuple[Any, ...]
+type Look = tuple[How, Contents, Iterable[Any], bool]
+"""How to compare, the contents, what to follow, and whether the object is first-party structure."""
+
+
+class How(Enum):
+    """How the contents of an object are compared."""
+
+    EXACT = auto()
+    GLOBALS = auto()
+    """The namespace of a module, less what Python itself puts there: exact."""
+    LENIENT = auto()
+    """An object of a library: what the library caches for itself does not count, first-party values do."""
+    SEEN = auto()
+    """Only passed on the way."""
+
+
+@dataclass(eq=False, slots=True)
+class Seen:
+    """An object and its contents: at first sight in this transaction, and when last looked at."""
+
+    obj: Any
+    how: How
+    first: Contents
+    last: Contents
+
+
+@dataclass(slots=True)
+class Walker:
+    """Lists the stateful objects that can be reached from a value, with their contents."""
+
+    first_party: Callable[[object], bool]
+    """Is this the name of a first-party module?"""
+    home: Callable[[str], types.ModuleType | None]
+    """The module of that name, whoever it belongs to."""
+    subclasses: bool = False
+    """Whether any first-party code asks for `__subclasses__`."""
+    found: dict[int, tuple[Any, How, Contents]] = field(default_factory=dict)
+
+    def walk(self, values: Iterable[Any], *, direct: bool) -> dict[int, tuple[Any, How, Contents]]:
+        """Everything stateful below `values`. `direct`: a module holds them itself."""
+        self.found = {}
+        todo: list[tuple[Any, int, bool]] = [(value, DEPTH, direct) for value in values]
+        while todo and len(self.found) <= LIMIT:
+            value, depth, held = todo.pop()
+            if type(value) in ATOMIC or id(value) in self.found:
+                continue
+            seen = self._look(value, depth, direct=held)
+            if seen is None:
+                continue
+            how, contents, below, ours = seen
+            self.found[id(value)] = (value, how, contents)
+            for child in below:
+                if type(child) not in ATOMIC:
+                    left = depth if ours else 0 if isinstance(child, (*MAPPINGS, *SEQUENCES)) else depth - 1
+                    todo.append((child, left, False))
+        return self.found
+
+    def contents(self, value: Any, how: How) -> Contents | None:
+        """The present contents of one object that was found before; None where they can't be had any more."""
+        look = self._look(value, DEPTH, direct=how is How.LENIENT)
+        return None if look is None else look[1]
+
+    def _look(self, value: Any, depth: int, *, direct: bool) -> Look | None:
+        kind = type(value)
+        if isinstance(value, MAPPINGS):
+            contents = flat(value)
+            return How.EXACT, contents, contents, True
+        if isinstance(value, SEQUENCES):
+            contents = tuple(itertools.islice(value, LIMIT)) if len(value) > LIMIT else tuple(value)
+            return How.EXACT, (len(value), *contents), contents, True
+        if isinstance(value, types.FunctionType):
+            return self._function(value)
+        if isinstance(value, type):
+            return self._class(value)
+        passing = PASSING.get(kind)
+        if passing is not None:
+            return How.SEEN, (), passing(value), True
+        special = SPECIAL.get(kind)
+        if special is not None:
+            return How.EXACT, special(value), (), True
+        if isinstance(value, OPAQUE) or kind.__name__.endswith("Logger"):
+            return None
+        return self._instance(value, depth, direct=direct)
+
+    def _function(self, value: types.FunctionType) -> Look | None:
+        if not (value.__closure__ or value.__dict__ or value.__defaults__ or value.__kwdefaults__):
+            return None
+        if not self.first_party(value.__module__):
+            return None
+        cells = []
+        for cell in value.__closure__ or ():
+            with contextlib.suppress(ValueError):  # not filled yet
+                cells.append(cell.cell_contents)
+        defaults = (*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values())
+        contents = (*cells, *defaults, *flat(value.__dict__))
+        return How.EXACT, contents, contents, True
+
+    def _class(self, value: type) -> Look | None:
+        if not self.made_here(value):
+            return None
+        members = [item for item in list(vars(value).items()) if not dunder(item[0]) or item[0] in PYDANTIC]
+        heirs = len(type.__subclasses__(value)) if self.subclasses else 0
+        below = [member for _, member in members]
+        return How.EXACT, (heirs, *itertools.chain.from_iterable(members)), below, True
+
+    def _instance(self, value: Any, depth: int, *, direct: bool) -> Look | None:
+        ours = self.first_party(type(value).__module__)
+        if not ours and depth <= 0:
+            return None
+        items = attributes(value, slots=ours)
+        if not items:
+            return None
+        below = list(items.values())
+        if ours:
+            return How.EXACT, flat(items), below, True
+        return (How.LENIENT if direct else How.SEEN), (flat(items) if direct else ()), below, False
+
+    def made_here(self, cls: type) -> bool:
+        """A class of ours: its module is first-party, or a library's factory made it for one.
+
+        declarative_base() or create_model() leave a `__module__` of their own, which does not lead to the class.
+        """
+        name = cls.__dict__.get("__module__", "")
+        if self.first_party(name):
+            return True
+        here: Any = self.home(name) if isinstance(name, str) else None
+        for part in cls.__qualname__.split("."):
+            here = getattr(here, part, None)
+        return here is not cls
+
+    def ours(self, value: Any) -> bool:
+        """Whether a value comes from first-party code: a class, function or instance of it."""
+        if isinstance(value, types.MethodType):
+            value = value.__func__
+        owner = value if isinstance(value, (type, types.FunctionType)) else type(value)
+        return self.first_party(getattr(owner, "__module__", None))
+
+    def differs(self, how: How, before: Contents, now: Contents) -> bool:
+        """Whether the contents of an object changed in a way that counts."""
+        if how is How.SEEN:
+            return False
+        if len(before) == len(now) and all(map(same, before, now)):
+            return False
+        if how is not How.LENIENT:
+            return True
+        old, new = unflat(before), unflat(now)
+        return any(
+            (old[key] is not None and not same(old[key], value)) if key in old else self.ours(value)
+            for key, value in new.items()
+        )
+
+
+def _generator(value: types.GeneratorType[Any, Any, Any]) -> Contents:
+    frame = value.gi_frame
+    return ("ended",) if frame is None else (frame.f_lasti, *frame.f_locals.values())
+
+
+SPECIAL: Final[dict[type, Callable[[Any], Contents]]] = {
+    itertools.count: lambda value: (repr(value),),
+    types.GeneratorType: _generator,
+    ContextVar: lambda value: (value.get(MISSING),),
+    bytearray: lambda value: (bytes(value),),
+}
+"""Objects of C whose state has to be asked for."""
+
+PASSING: Final[dict[type, Callable[[Any], Contents]]] = {
+    types.MethodType: lambda value: (value.__self__,),
+    types.BuiltinFunctionType: lambda value: (value.__self__,),
+    functools.partial: lambda value: (value.func, *value.args, *value.keywords.values()),
+}
+"""Callables that stand for the object behind them: `put = _store.put`."""
+
+
+def attributes(value: Any, *, slots: bool) -> dict[str, Any]:
+    """The attributes of an instance, without asking its class's own `__getattribute__`."""
+    try:
+        found = dict(object.__getattribute__(value, "__dict__"))
+    except AttributeError:
+        found = {}
+    if slots:
+        for base in type(value).__mro__:
+            names = base.__dict__.get("__slots__", ())
+            for name in (names,) if isinstance(names, str) else names:
+                if name not in {"__dict__", "__weakref__"}:
+                    with contextlib.suppress(AttributeError):
+                        found[name] = object.__getattribute__(value, name)
+    return found
+
+
+def flat(mapping: Any) -> Contents:
+    """A mapping as key, value, key, value; the first LIMIT of them."""
+    items = list(mapping.items())
+    return (len(items), *itertools.chain.from_iterable(items[:LIMIT]))
+
+
+def unflat(contents: Contents) -> dict[Any, Any]:
+    """What `flat` made flat."""
+    return dict(zip(contents[1::2], contents[2::2], strict=True))
+
+
+def same(before: Any, now: Any) -> bool:
+    """One and the same object, or equal plain values of one type: equality of anything else may lie."""
+    return before is now or (type(before) is type(now) and type(before) in PLAIN and before == now)
+
+
+def dunder(name: str) -> bool:
+    """Whether a name is Python's own."""
+    return name[:2] == "__" == name[-2:]
+
+
+def restore(seen: Seen) -> None:
+    """Put the contents of an object back as they were at first sight, in place."""
+    obj, first = seen.obj, seen.first
+    if seen.how is not How.EXACT or (first and isinstance(first[0], int) and first[0] > LIMIT):
+        return
+    with contextlib.suppress(Exception):  # an object that refuses keeps what it has
+        if isinstance(obj, dict):
+            _restore_dict(obj, unflat(first))
+        elif isinstance(obj, (list, deque)):
+            obj.clear()
+            obj.extend(first[1:])
+        elif isinstance(obj, set):
+            obj.clear()
+            obj.update(first[1:])
+        elif isinstance(obj, type):
+            _restore_class(obj, unflat(first))
+        elif isinstance(obj, bytearray):
+            obj[:] = first[0]
+        elif isinstance(obj, ContextVar):
+            if first[0] is not MISSING:
+                obj.set(first[0])
+        elif not isinstance(obj, (tuple, frozenset, types.FunctionType, types.MappingProxyType, *SPECIAL)):
+            _restore_instance(obj, unflat(first))
+
+
+def _restore_dict(obj: dict[Any, Any], old: dict[Any, Any]) -> None:
+    if len(old) != len(obj) or not all(map(is_, old.values(), obj.values())):
+        dict.clear(obj)
+        dict.update(obj, old)
+
+
+def _restore_class(obj: type, old: dict[str, Any]) -> None:
+    for name in [name for name in vars(obj) if not dunder(name) and name not in old]:
+        delattr(obj, name)
+    for name, value in old.items():
+        if vars(obj).get(name, MISSING) is not value:
+            setattr(obj, name, value)
+
+
+def _restore_instance(obj: Any, old: dict[str, Any]) -> None:
+    for name in [name for name in attributes(obj, slots=False) if name not in old]:
+        object.__delattr__(obj, name)
+    for name, value in old.items():
+        object.__setattr__(obj, name, value)

@@ -1,0 +1,315 @@
+"""Tracker: what is being imported, and what each module reads, tries and asks meanwhile."""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import Token
+from pathlib import Path
+from threading import get_ident
+from types import CodeType, FrameType, ModuleType
+from typing import Any
+
+from fastapi_hmr.engine import disk, hmr
+from fastapi_hmr.engine.foreign import Foreign
+from fastapi_hmr.engine.hmr import MISSING, Module
+from fastapi_hmr.engine.influence import Influence
+from fastapi_hmr.engine.mechanisms import Mechanisms
+from fastapi_hmr.engine.places import Places, real
+from fastapi_hmr.engine.process import Process
+from fastapi_hmr.engine.record import ENVIRON, FILE, LISTING, NAME, PROBE, Record, Records
+from fastapi_hmr.engine.sensors import Audit, Monitor, path_of
+from fastapi_hmr.engine.state import ATOMIC
+
+STATIC = frozenset(
+    (
+        "__dict__",
+        "__class__",
+        "__name__",
+        "__file__",
+        "__loader__",
+        "__package__",
+        "__path__",
+        "__cached__",
+        "__builtins__",
+    )
+)
+BOOTSTRAP = "<frozen importlib._bootstrap>"
+
+
+class Tracker:
+    """Keeps the stack of modules under way; everything noticed belongs to its top.
+
+    The stack belongs to one thread. In other threads, and while nothing is imported, nothing is tracked but the
+    import statements of first-party functions.
+    """
+
+    def __init__(self, records: Records, places: Places, mechanisms: Mechanisms) -> None:
+        self.records = records
+        self.places = places
+        self.stack: list[Record] = []
+        self.order = 0
+        self.quiet = False
+        """We are reading ourselves: nobody depends on that."""
+        self.children: dict[str, list[str]] = {}
+        """Kept modules by the package around them that is to run again."""
+        self.attempts: set[str] = set()
+        """Names that were looked for since a failure: what may heal it."""
+        self.asked: set[Path] = set()
+        """Paths likewise."""
+        self._mechanisms = mechanisms
+        self._thread = 0
+        self._token: Token[Any] | None = None
+        self._reads: dict[str, set[tuple[int, str]]] = {}
+        self.influence = Influence(records, self)
+        self.process = Process(mechanisms)
+        self.foreign = Foreign(records)
+        self.monitor = Monitor(self)
+        self._audit = Audit(self)
+
+    def install(self) -> None:
+        """Hook in; nothing is reported until a module is imported."""
+        self.monitor.install()
+        self._audit.install()
+        hmr.observe_files(self.wants_file)
+
+    def uninstall(self) -> None:
+        """Hook out."""
+        self.monitor.uninstall()
+        self._audit.uninstall()
+        hmr.forget_files(self.wants_file)
+        self.process.close()
+
+    def wants_file(self, path: Path) -> bool:
+        """Whether hmr should track this file, which is being opened."""
+        return bool(self.stack) and not self.quiet and self.places.owns(path)
+
+    def tracks_here(self) -> bool:
+        """Whether this thread is importing something."""
+        return bool(self.stack) and get_ident() == self._thread
+
+    # The life of a module's execution.
+
+    def begin(self, record: Record) -> None:
+        """A module is about to run."""
+        if self.stack and get_ident() != self._thread:
+            self.records.add(record)  # another thread imports meanwhile: known, but not watched
+            return
+        if not self.stack:
+            self._open()
+        self.process.charge(self.stack[-1] if self.stack else None)
+        self.records.add(record)
+        self.influence.renewed(record.name)
+        self._push(record)
+
+    def end(self, record: Record, *, failed: bool) -> None:
+        """It has run."""
+        record.failed = failed
+        if not self.stack or self.stack[-1] is not record:
+            return
+        for path in hmr.files_read(record.module):
+            if path != record.file:
+                self._note_file(record, path)
+        if self._mechanisms.state:
+            self.influence.end(record)
+        self.process.charge(record)
+        if self._mechanisms.foreign:
+            self.foreign.end(record)
+        self.stack.pop()
+        self._reads.pop(record.name, None)
+        if not self.stack:
+            self._close()
+
+    def bind_children(self, record: Record) -> None:
+        """A package has run; its modules that were kept are its attributes again, as after an import of theirs."""
+        attributes = record.globals
+        for name in self.children.pop(record.name, ()):
+            module = sys.modules.get(name)
+            if module is not None:
+                attributes.setdefault(name.rpartition(".")[2], module)
+
+    @contextmanager
+    def resumed(self, record: Record) -> Iterator[None]:
+        """While inside, what happens belongs to a module that has run already: its factory is called."""
+        self._open()
+        self.process.mark()
+        self._push(record)
+        try:
+            with hmr.extending(record.module):
+                yield
+        finally:
+            self.end(record, failed=record.failed)
+
+    def _push(self, record: Record) -> None:
+        self.stack.append(record)
+        self._reads[record.name] = set()
+
+    def _open(self) -> None:
+        self._thread = get_ident()
+        self._token = hmr.isolate()
+        hmr.watch(self)
+        self._audit.active = True
+        self.monitor.on()
+        if self._mechanisms.process:
+            self.process.environ_changed()
+        self.process.mark()
+
+    def _close(self) -> None:
+        self.monitor.off()
+        self._audit.active = False
+        hmr.unwatch()
+        if self._token is not None:
+            hmr.rejoin(self._token)
+            self._token = None
+
+    # Reads and writes of module attributes.
+
+    def on_read(self, module: Module, name: str, value: object) -> None:
+        """Part of hmr.Observer."""
+        if not self.stack:
+            return
+        record = self.stack[-1]
+        if module is record.module or name in STATIC:
+            return
+        if name == "__spec__":
+            self._import_probe(module)
+            return
+        reads = self._reads[record.name]
+        read = (id(module), name)
+        if read in reads:
+            return
+        reads.add(read)
+        hmr.track(module, name)
+        if isinstance(value, Module):
+            self.records.note(record, NAME, hmr.namespace(value)["__name__"])
+        elif type(value) not in ATOMIC and value is not MISSING:
+            record.borrowed.add(id(value))
+            if self._mechanisms.state:
+                self.influence.read(record, hmr.namespace(module)["__name__"], name, value)
+
+    def on_write(self, module: Module, name: str, value: object) -> None:
+        """Part of hmr.Observer."""
+        if not self.stack or name in STATIC or not self._mechanisms.state:
+            return
+        owner = hmr.namespace(module)["__name__"]
+        if isinstance(value, ModuleType) and sys.modules.get(f"{owner}.{name}") is value:
+            return  # the import system binds a submodule to its package
+        if owner in self.records:
+            self.influence.wrote(self.stack[-1], owner)
+
+    def _import_probe(self, module: Module) -> None:
+        """The import system asks a loaded module for its `__spec__`: importlib.import_module()."""
+        if sys._getframe(3).f_code.co_filename == BOOTSTRAP:  # noqa: SLF001 - who asks
+            name = hmr.namespace(module)["__name__"]
+            for record in self._first_party_frames(sys._getframe(3)):  # noqa: SLF001 - as above
+                self.statement(record, name)
+
+    # Imports.
+
+    def statement(self, record: Record, name: str) -> None:
+        """A module asked for another by name."""
+        record.statements.setdefault(name)
+        self.records.note(record, NAME, name)
+
+    def on_attempt(self, name: str) -> None:
+        """The import system looks for a module that is not loaded."""
+        if self.tracks_here():
+            self.attempts.add(name)
+            for record in self._first_party_frames(sys._getframe(1)):  # noqa: SLF001 - who asks
+                self.statement(record, name)
+
+    # The senses.
+
+    def on_call(self, code: CodeType) -> bool:
+        """Part of sensors.Senses."""
+        owners = self.records.from_file(code.co_filename) if self.records.is_source(code.co_filename) else ()
+        for owner in owners:
+            owner.ran[id(code)] = code
+            if self.tracks_here() and owner is not self.stack[-1] and self._mechanisms.state:
+                self.influence.look(self.stack[-1], (owner.name, None))
+        return bool(owners)
+
+    def on_probe(self, path: Any, frame: FrameType) -> None:
+        """Part of sensors.Senses."""
+        found = path_of(path)
+        if found is None or not self._mechanisms.probes or not self.tracks_here() or not self.places.owns(found):
+            return
+        path = real(found)
+        kind = self._quietly(disk.kind, path)
+        for record in self._first_party_frames(frame):
+            self.records.note(record, PROBE, path, kind)
+        self.asked.add(path)
+
+    def on_environ(self, key: Any, frame: FrameType) -> None:
+        """Part of sensors.Senses."""
+        if self._mechanisms.probes and isinstance(key, str) and self.tracks_here():
+            for record in self._first_party_frames(frame):
+                self.records.note(record, ENVIRON, key)
+
+    def on_open(self, path: Any, frame: FrameType) -> None:
+        """Part of sensors.Senses: hmr tracks the file for the module under way, this for the callers between."""
+        found = path_of(path)
+        if found is None or self.quiet or not self.tracks_here() or not self.places.owns(found):
+            return
+        path = real(found)
+        self.asked.add(path)
+        for record in self._first_party_frames(frame):
+            if path != record.file:
+                self._note_file(record, path)
+
+    def on_listing(self, path: Any, frame: FrameType) -> None:
+        """Part of sensors.Senses."""
+        found = path_of(path)
+        if found is None or self.quiet or not self.tracks_here() or not self.places.owns_directory(found):
+            return
+        path = found.resolve()
+        self.asked.add(path)
+        names = self._quietly(disk.listing, path)
+        for record in self._first_party_frames(frame):
+            self.records.note(record, LISTING, path, names)
+
+    def on_setenv(self) -> None:
+        """Part of sensors.Senses."""
+        self.process.environ_changed()
+
+    def _note_file(self, record: Record, path: Path) -> None:
+        if (FILE, path) not in record.edges:
+            self.records.note(record, FILE, path, self._quietly(disk.contents, path))
+        self.asked.add(path)
+
+    def _quietly[T](self, ask: Callable[[Path], T], path: Path) -> T:
+        quiet, self.quiet = self.quiet, True
+        try:
+            return ask(path)
+        finally:
+            self.quiet = quiet
+
+    def _first_party_frames(self, frame: FrameType | None) -> Iterable[Record]:
+        """The module under way, and those whose functions it called on the way here."""
+        top = self.stack[-1]
+        found = {top: None}
+        while frame is not None:
+            globals_ = frame.f_globals
+            if globals_ is top.globals:
+                if frame.f_code.co_name == "<module>":
+                    break
+            else:
+                record = self.records.owner(globals_)
+                if record is not None:
+                    if frame.f_code.co_name == "<module>":
+                        break
+                    found[record] = None
+            frame = frame.f_back
+        return found
+
+    def forget_attempts(self) -> None:
+        """The latest imports worked: nothing is waited for any more."""
+        self.attempts.clear()
+        self.asked.clear()
+
+    def abandon(self) -> None:
+        """An import was interrupted in the middle of our own bookkeeping: start from nothing."""
+        if self.stack:
+            self.stack.clear()
+            self._reads.clear()
+            with suppress(Exception):
+                self._close()

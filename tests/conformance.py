@@ -1,0 +1,76 @@
+"""The engine under the conformance suite: hot must equal cold."""
+
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from fastapi_hmr.engine import Broken, Built, Mechanisms, NeedsRestart, Unchanged
+from fastapi_hmr.engine import Engine as Real
+from fastapi_hmr.events import FileChange
+
+CHILD = (
+    "import sys, importlib; sys.path.insert(0, {root!r}); getattr(importlib.import_module({module!r}), {attribute!r})"
+)
+
+
+class Engine:
+    """What the suite expects of an engine, on the real one."""
+
+    mechanisms = Mechanisms()
+
+    def __init__(self, root: Path, entry: str) -> None:
+        module, _, self.attribute = entry.partition(":")
+        code = CHILD.format(root=str(root), module=module, attribute=self.attribute)
+        self.engine = Real(
+            roots=[root],
+            module=module,
+            resolve=self.resolve,
+            cold=[sys.executable, "-W", "ignore", "-c", code],
+            import_timeout=1.5,
+            mechanisms=self.mechanisms,
+        )
+
+    def resolve(self, module: ModuleType) -> object:
+        """The app, or the function to observe."""
+        return getattr(module, self.attribute)
+
+    @property
+    def target(self) -> object | None:
+        """What is to be served now."""
+        return self.engine.target
+
+    async def start(self) -> dict[str, Any]:
+        """The first import."""
+        return self.report(await self.engine.start())
+
+    async def apply(self, changes: list[tuple[str, Path]]) -> dict[str, Any]:
+        """One save."""
+        return self.report(await self.engine.apply(FileChange(kind, path) for kind, path in changes))  # type: ignore[arg-type]
+
+    def switched(self) -> None:
+        """The new target is being served."""
+        self.engine.commit()
+
+    def switch_failed(self) -> None:
+        """Its lifespan failed."""
+        self.engine.rollback()
+
+    @staticmethod
+    def report(outcome: Built | Unchanged | Broken | NeedsRestart) -> dict[str, Any]:
+        """An outcome in the suite's words."""
+        match outcome:
+            case Built():
+                return {"rung": outcome.level.name, "why": outcome.reason, "modules": outcome.modules}
+            case Unchanged():
+                return {"rung": "nothing", "why": outcome.reason}
+            case Broken():
+                text = "".join(traceback.format_exception_only(outcome.error)).strip().splitlines()[-1]
+                return {
+                    "rung": "broken",
+                    "error": text,
+                    "trace": "".join(traceback.format_exception(outcome.error))[-3000:],
+                }
+            case NeedsRestart():
+                return {"rung": "process", "why": outcome.reason}
