@@ -9,7 +9,7 @@ from fastapi import Depends
 from models import Entry, now
 from settings import DATABASE
 from sqlalchemy.schema import CreateTable
-from sqlmodel import Session, SQLModel, create_engine, inspect, select, text
+from sqlmodel import Session, SQLModel, col, create_engine, inspect, select, text
 
 engine = create_engine(f"sqlite:///{DATABASE}")
 
@@ -56,7 +56,9 @@ def samples() -> list[Entry]:
     return [Entry(text=words, tag=tag, written=now() - timedelta(hours=hours)) for hours, tag, words in SAMPLES]
 
 
-def entries_after(last_id: int) -> list[Entry]:
-    """For the live feed: what has been written since."""
+def entries_after(last_id: int | None) -> list[Entry]:
+    """For the live feed: what has been written since; nothing, if nobody asked."""
+    if last_id is None:
+        return []
     with Session(engine) as session:
-        return list(session.exec(select(Entry).where(Entry.id > last_id).order_by(Entry.id)))  # type: ignore[operator, arg-type]
+        return list(session.exec(select(Entry).where(col(Entry.id) > last_id).order_by(col(Entry.id))))

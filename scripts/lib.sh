@@ -102,7 +102,7 @@ prepare_chromium() {
   if ! CHROMIUM="$(find_chromium)"; then
     [ "$(id -u)" = 0 ] || as_root=(sudo -n)
     if command -v apt-get >/dev/null && "${as_root[@]}" true 2>/dev/null; then
-      step "Installing Chromium (apt-get install chromium)"
+      step "Installing Chromium (apt-get install chromium; about a minute)"
       "${as_root[@]}" apt-get update -qq </dev/null || true
       "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium \
         </dev/null >/dev/null || true

@@ -30,7 +30,7 @@ async def pulse(request: Request, after: int | None = None) -> StreamingResponse
         while True:
             beat = {"up": int(time.monotonic() - state.started), "generation": hmr.number if hmr else None}
             yield event("pulse", json.dumps(beat))
-            for entry in await run_in_threadpool(entries_after, last_id) if last_id is not None else []:
+            for entry in await run_in_threadpool(entries_after, last_id):
                 last_id = entry.id or last_id
                 yield event("entry", templates.get_template("_entry.html").render(entry=entry))
             await asyncio.sleep(1)
