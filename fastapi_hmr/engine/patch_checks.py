@@ -1,0 +1,162 @@
+"""Finds reasons against a patch in what is alive: calls in progress, caches, decorators, docstrings, other processes."""
+
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from types import CellType, CodeType, FunctionType, ModuleType
+
+from fastapi_hmr.engine.patch_holders import Holders, Index
+from fastapi_hmr.engine.patch_record import Cache, RunRecord
+from fastapi_hmr.engine.patch_source import Source
+from fastapi_hmr.engine.syntax import Pair
+
+# Libraries whose decorators translate a function's body once and run the translation ever after.
+BODY_COMPILERS = frozenset(
+    "cupy cython jax numba pyccel pythran tensorflow taichi torch transonic triton typeguard warp".split()
+)
+_DECORATOR = re.compile(rb"^\s*@\s*([A-Za-z_]\w*)")
+_DEFINITION = re.compile(rb"^\s*(async\s+def|def)\s")
+
+
+class Checks:
+    """Everything that must hold besides the comparison of code; `caches` are then those to clear."""
+
+    def __init__(self, old: Source, namespace: Mapping[str, object], record: RunRecord, index: Index) -> None:
+        self.caches: list[Cache] = []
+        self._lines = old.content.splitlines()
+        self._filename = old.filename
+        self._namespace = namespace
+        self._record = record
+        self._index = index
+
+    def refusal(self, moves: Iterable[tuple[Pair, Holders]]) -> str | None:
+        """Return the first reason not to patch."""
+        if self._record.bodies_read_by is not None:
+            return f"`{self._record.bodies_read_by}` read bytecode while the app started"
+        if _has_worker_processes():
+            return "worker processes have the old code"
+        for pair, holders in moves:
+            if pair.needed:
+                reason = self._refusal_of(pair, holders)
+                if reason is not None:
+                    return reason
+        return self._refusal_by_caches()
+
+    def _refusal_of(self, pair: Pair, holders: Holders) -> str | None:
+        name = f"`{pair.old.co_qualname}`"
+        if holders.missed or not self._index.is_complete(pair.old):
+            return f"something unknown holds the code of {name}"
+        if holders.in_progress and self._may_be_of_start(pair.old, holders):
+            return f"a call of {name} that began when the app started is still in progress"
+        if not pair.changed:
+            return None
+        return self._refusal_by_decorators(pair.old, holders) or self._refusal_by_docstring(pair, holders)
+
+    def _may_be_of_start(self, code: CodeType, holders: Holders) -> bool:
+        record = self._record
+        return record.ran(code) or record.may_be_held(code) or not (holders.begun or record.called(code))
+
+    def _refusal_by_decorators(self, code: CodeType, holders: Holders) -> str | None:
+        name = f"`{code.co_qualname}`"
+        decorators = list(self._decorators(code))
+        if decorators and not holders.functions:
+            return f"the decorators of {name} did not keep it"
+        things = [self._namespace.get(decorator) for decorator in decorators]
+        member = self._member(code)
+        for thing in (*things, member):
+            library = _library(thing)
+            if library in BODY_COMPILERS:
+                return f"{library} has compiled {name}"
+        if self._record.called(code) and (
+            isinstance(member, cached_property) or "cached_property" in (type(member).__name__, *decorators)
+        ):
+            return f"objects may have kept results of {name}"
+        return None
+
+    def _refusal_by_docstring(self, pair: Pair, holders: Holders) -> str | None:
+        """Frameworks read docstrings when they get a function (FastAPI: descriptions), or when asked for help."""
+        if docstring(pair.old) == docstring(pair.new):
+            return None
+        changed = f"the docstring of `{pair.old.co_qualname}` changed"
+        if next(self._decorators(pair.old), None) is not None:
+            return f"{changed}, and its decorators may have read it"
+        if _references(holders.functions) > _REFERENCES:
+            return f"{changed}, and others that hold the function may have read it"
+        reader = self._record.reads_docstrings()
+        return f"{changed}, and `{reader}` may have read it" if reader else None
+
+    def _refusal_by_caches(self) -> str | None:
+        clearable, mixed = self._record.caches()
+        for value in self._namespace.values():
+            if isinstance(value, FunctionType) and callable(vars(value).get("cache_clear")):
+                wrapped = getattr(vars(value).get("__wrapped__"), "__code__", None)
+                if not isinstance(wrapped, CodeType) or self._record.ran(wrapped):
+                    return f"the cache of `{value.__qualname__}` may be of the app's start"
+                clearable.append(value)  # type: ignore[arg-type]  # it looks like one
+        if mixed is not None:
+            name = getattr(mixed.__wrapped__, "__qualname__", repr(mixed.__wrapped__))
+            return f"the cache of `{name}` has results of the app's start and of requests"
+        self.caches = clearable
+        return None
+
+    def _decorators(self, code: CodeType) -> Iterator[str]:
+        """Yield the first names of a function's decorators; its code begins at the first of them."""
+        for line in self._lines[code.co_firstlineno - 1 :]:
+            if _DEFINITION.match(line) or code.co_name == "<lambda>":
+                return
+            found = _DECORATOR.match(line)
+            if found is not None:
+                yield found[1].decode()
+
+    def _member(self, code: CodeType) -> object:
+        """What the module or class has under the name of a function: itself, or what decorators made of it."""
+        members: Mapping[str, object] = self._namespace
+        *owners, name = code.co_qualname.split(".")
+        for owner in owners:
+            found = members.get(owner)
+            if not isinstance(found, type):
+                return None
+            members = vars(found)
+        return members.get(name)
+
+
+def docstring(code: CodeType) -> str | None:
+    """Return the docstring that a function of that code is made with."""
+    cells = tuple(CellType() for _ in code.co_freevars)
+    return FunctionType(code, {}, None, None, cells).__doc__
+
+
+def _library(thing: object) -> str:
+    """The top-level package that a decorator, or what it returned, comes from."""
+    if isinstance(thing, ModuleType):
+        name = thing.__name__
+    elif isinstance(thing, FunctionType | type):
+        name = thing.__module__
+    else:
+        name = type(thing).__module__
+    return str(name).partition(".")[0]
+
+
+def _has_worker_processes() -> bool:
+    """True if multiprocessing has children alive, a pool's say: they have imported or inherited the old code."""
+    multiprocessing = sys.modules.get("multiprocessing.process")
+    return multiprocessing is not None and bool(multiprocessing.active_children())
+
+
+def _references(functions: Sequence[object]) -> int:
+    return max(map(sys.getrefcount, functions), default=0)
+
+
+def _references_of_plain_function() -> int:
+    """How a function looks that only its module's or class's dict has, and the list that is looked at."""
+
+    def plain() -> None: ...
+
+    namespace = {"plain": plain}
+    functions = [namespace["plain"]]
+    del plain
+    return _references(functions)
+
+
+_REFERENCES = _references_of_plain_function()
