@@ -70,7 +70,7 @@ class _Hidden:
 
     def __get__(self, instance: object, owner: object) -> Any:
         if instance is None:
-            return ReactiveModule.instances
+            return vars(ReactiveModule)["instances"]
         raise AttributeError("instances")
 
 

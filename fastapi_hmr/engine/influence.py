@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from fastapi_hmr.engine.hmr import MISSING, read_by
 from fastapi_hmr.engine.record import NAME, Record, Records
-from fastapi_hmr.engine.state import ATOMIC, How, Seen, Walker, dunder, restore
+from fastapi_hmr.engine.state import ATOMIC, How, Looker, Seen, Walker, dunder, restore
 
 type Key = tuple[str, str | None]
 """A module and a name in it, or the whole module."""
@@ -33,6 +33,7 @@ class Influence:
         self._looked: dict[str, dict[str, set[str | None]]] = {}
         self._walked: dict[str, set[str | None]] = {}
         self._holders: dict[int, set[str]] = {}
+        self._kinds: dict[type, Looker | None] = {}
         self.subclasses = False
 
     def begin(self) -> None:
@@ -41,6 +42,7 @@ class Influence:
         self._looked.clear()
         self._walked.clear()
         self._holders.clear()
+        self._kinds.clear()
         self.subclasses = any(record.classes for record in self._records.values())
 
     def renewed(self, name: str) -> None:
@@ -110,7 +112,7 @@ class Influence:
         """A walker that knows today's first-party modules."""
         contains: Callable[[object], bool] = self._records.__contains__
         home: Callable[[str], ModuleType | None] = modules.get
-        return Walker(contains, home, self.subclasses)
+        return Walker(contains, home, self._kinds, subclasses=self.subclasses)
 
     def _below(self, walker: Walker, key: Key) -> dict[int, tuple[Any, How, tuple[Any, ...]]]:
         record = self._records.get(key[0])

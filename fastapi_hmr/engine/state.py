@@ -9,7 +9,7 @@ import types
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, auto
 from operator import is_
 from typing import Any, Final
@@ -33,7 +33,6 @@ ATOMIC: Final = frozenset(
 )
 PLAIN: Final = frozenset((int, str, float, bytes, bool))
 SEQUENCES: Final = (list, tuple, set, frozenset, deque)
-MAPPINGS: Final = (dict, types.MappingProxyType)
 OPAQUE: Final = (logging.Logger, logging.Handler, logging.LoggerAdapter, threading.local)
 """Libraries' bookkeeping, or state that is looked after elsewhere."""
 PYDANTIC: Final = frozenset(("__pydantic_complete__", "__pydantic_core_schema__"))
@@ -44,6 +43,7 @@ DEPTH: Final = 2
 """How many objects of libraries are followed in a row; first-party structure is followed to its end."""
 
 type Contents = tuple[Any, ...]
+type Looker = Callable[["Walker", Any, bool], Look | None]
 type Look = tuple[How, Contents, Iterable[Any], bool]
 """How to compare, the contents, what to follow, and whether the object is first-party structure."""
 
@@ -70,96 +70,80 @@ class Seen:
     last: Contents
 
 
-@dataclass(slots=True)
 class Walker:
     """Lists the stateful objects that can be reached from a value, with their contents."""
 
-    first_party: Callable[[object], bool]
-    """Is this the name of a first-party module?"""
-    home: Callable[[str], types.ModuleType | None]
-    """The module of that name, whoever it belongs to."""
-    subclasses: bool = False
-    """Whether any first-party code asks for `__subclasses__`."""
-    found: dict[int, tuple[Any, How, Contents]] = field(default_factory=dict)
+    def __init__(
+        self,
+        first_party: Callable[[object], bool],
+        home: Callable[[str], types.ModuleType | None],
+        kinds: dict[type, "Looker | None"],
+        *,
+        subclasses: bool = False,
+    ) -> None:
+        self.first_party = first_party
+        """Is this the name of a first-party module?"""
+        self.home = home
+        """The module of that name, whoever it belongs to."""
+        self.subclasses = subclasses
+        """Whether any first-party code asks for `__subclasses__`."""
+        self._kinds = kinds
+        """How to look at the objects of a type: found once, for this is asked for every object."""
 
     def walk(self, values: Iterable[Any], *, direct: bool) -> dict[int, tuple[Any, How, Contents]]:
         """Everything stateful below `values`. `direct`: a module holds them itself."""
-        self.found = {}
-        todo: list[tuple[Any, int, bool]] = [(value, DEPTH, direct) for value in values]
-        while todo and len(self.found) <= LIMIT:
-            value, depth, held = todo.pop()
-            if type(value) in ATOMIC or id(value) in self.found:
+        found: dict[int, tuple[Any, How, Contents]] = {}
+        kinds = self._kinds
+        todo: list[tuple[Any, Looker, int, bool]] = []
+        for value in values:
+            looker = kinds[type(value)] if type(value) in kinds else self._classify(type(value))
+            if looker is not None:
+                todo.append((value, looker, DEPTH, direct))
+        while todo and len(found) <= LIMIT:
+            value, looker, depth, held = todo.pop()
+            if id(value) in found:
                 continue
-            seen = self._look(value, depth, direct=held)
+            seen = looker(self, value, held)
             if seen is None:
                 continue
             how, contents, below, ours = seen
-            self.found[id(value)] = (value, how, contents)
+            found[id(value)] = (value, how, contents)
             for child in below:
-                if type(child) not in ATOMIC:
-                    left = depth if ours else 0 if isinstance(child, (*MAPPINGS, *SEQUENCES)) else depth - 1
-                    todo.append((child, left, False))
-        return self.found
+                kind = type(child)
+                looker = kinds[kind] if kind in kinds else self._classify(kind)
+                if looker is None:
+                    continue
+                left = depth if ours else 0 if looker in CONTAINERS else depth - 1
+                if left > 0 or looker is not _library:
+                    todo.append((child, looker, left, False))
+        return found
 
     def contents(self, value: Any, how: How) -> Contents | None:
         """The present contents of one object that was found before; None where they can't be had any more."""
-        look = self._look(value, DEPTH, direct=how is How.LENIENT)
+        looker = self._classify(type(value))
+        look = None if looker is None else looker(self, value, how is How.LENIENT)
         return None if look is None else look[1]
 
-    def _look(self, value: Any, depth: int, *, direct: bool) -> Look | None:
-        kind = type(value)
-        if isinstance(value, MAPPINGS):
-            contents = flat(value)
-            return How.EXACT, contents, contents, True
-        if isinstance(value, SEQUENCES):
-            contents = tuple(itertools.islice(value, LIMIT)) if len(value) > LIMIT else tuple(value)
-            return How.EXACT, (len(value), *contents), contents, True
-        if isinstance(value, types.FunctionType):
-            return self._function(value)
-        if isinstance(value, type):
-            return self._class(value)
-        passing = PASSING.get(kind)
-        if passing is not None:
-            return How.SEEN, (), passing(value), True
-        special = SPECIAL.get(kind)
-        if special is not None:
-            return How.EXACT, special(value), (), True
-        if isinstance(value, OPAQUE) or kind.__name__.endswith("Logger"):
-            return None
-        return self._instance(value, depth, direct=direct)
-
-    def _function(self, value: types.FunctionType) -> Look | None:
-        if not (value.__closure__ or value.__dict__ or value.__defaults__ or value.__kwdefaults__):
-            return None
-        if not self.first_party(value.__module__):
-            return None
-        cells = []
-        for cell in value.__closure__ or ():
-            with contextlib.suppress(ValueError):  # not filled yet
-                cells.append(cell.cell_contents)
-        defaults = (*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values())
-        contents = (*cells, *defaults, *flat(value.__dict__))
-        return How.EXACT, contents, contents, True
-
-    def _class(self, value: type) -> Look | None:
-        if not self.made_here(value):
-            return None
-        members = [item for item in list(vars(value).items()) if not dunder(item[0]) or item[0] in PYDANTIC]
-        heirs = len(type.__subclasses__(value)) if self.subclasses else 0
-        below = [member for _, member in members]
-        return How.EXACT, (heirs, *itertools.chain.from_iterable(members)), below, True
-
-    def _instance(self, value: Any, depth: int, *, direct: bool) -> Look | None:
-        ours = self.first_party(type(value).__module__)
-        if not ours and depth <= 0:
-            return None
-        items = attributes(value, slots=ours)
-        if not items:
-            return None
-        below = list(items.values())
-        if ours:
-            return How.EXACT, flat(items), below, True
-        return (How.LENIENT if direct else How.SEEN), (flat(items) if direct else ()), below, False
+    def _classify(self, kind: type) -> "Looker | None":
+        looker: Looker | None
+        if kind in ATOMIC or issubclass(kind, OPAQUE) or kind.__name__.endswith("Logger"):
+            looker = None
+        elif issubclass(kind, (dict, types.MappingProxyType)):
+            looker = _mapping
+        elif issubclass(kind, SEQUENCES):
+            looker = _sequence
+        elif kind is types.FunctionType:
+            looker = _function
+        elif issubclass(kind, type):
+            looker = _class
+        elif kind in PASSING:
+            looker = _passing
+        elif kind in SPECIAL:
+            looker = _special
+        else:
+            looker = _own if self.first_party(kind.__module__) else _library
+        self._kinds[kind] = looker
+        return looker
 
     def made_here(self, cls: type) -> bool:
         """A class of ours: its module is first-party, or a library's factory made it for one.
@@ -194,6 +178,68 @@ class Walker:
             (old[key] is not None and not same(old[key], value)) if key in old else self.ours(value)
             for key, value in new.items()
         )
+
+
+def _mapping(_: Walker, value: Any, _direct: bool) -> Look:
+    contents = flat(value)
+    return How.EXACT, contents, contents, True
+
+
+def _sequence(_: Walker, value: Any, _direct: bool) -> Look:
+    if len(value) > LIMIT:
+        contents = tuple(itertools.islice(value, LIMIT))
+        return How.EXACT, (len(value), *contents), contents, True
+    contents = (len(value), *value)
+    return How.EXACT, contents, contents, True
+
+
+def _function(walker: Walker, value: types.FunctionType, _direct: bool) -> Look | None:
+    if not (value.__closure__ or value.__dict__ or value.__defaults__ or value.__kwdefaults__):
+        return None
+    if not walker.first_party(value.__module__):
+        return None
+    cells = []
+    for cell in value.__closure__ or ():
+        with contextlib.suppress(ValueError):  # not filled yet
+            cells.append(cell.cell_contents)
+    defaults = (*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values())
+    contents = (*cells, *defaults, *flat(value.__dict__))
+    return How.EXACT, contents, contents, True
+
+
+def _class(walker: Walker, value: type, _direct: bool) -> Look | None:
+    if not walker.made_here(value):
+        return None
+    members = [item for item in list(vars(value).items()) if not dunder(item[0]) or item[0] in PYDANTIC]
+    heirs = len(type.__subclasses__(value)) if walker.subclasses else 0
+    below = [member for _, member in members]
+    return How.EXACT, (heirs, *itertools.chain.from_iterable(members)), below, True
+
+
+def _passing(_: Walker, value: Any, _direct: bool) -> Look:
+    return How.SEEN, (), PASSING[type(value)](value), True
+
+
+def _special(_: Walker, value: Any, _direct: bool) -> Look:
+    return How.EXACT, SPECIAL[type(value)](value), (), True
+
+
+def _own(_: Walker, value: Any, _direct: bool) -> Look | None:
+    items = attributes(value, slots=True)
+    if not items:
+        return None
+    contents = flat(items)
+    return How.EXACT, contents, contents, True
+
+
+def _library(_: Walker, value: Any, direct: bool) -> Look | None:
+    items = attributes(value, slots=False)
+    if not items:
+        return None
+    return (How.LENIENT if direct else How.SEEN), (flat(items) if direct else ()), items.values(), False
+
+
+CONTAINERS: Final = frozenset((_mapping, _sequence))
 
 
 def _generator(value: types.GeneratorType[Any, Any, Any]) -> Contents:
@@ -235,7 +281,7 @@ def attributes(value: Any, *, slots: bool) -> dict[str, Any]:
 
 def flat(mapping: Any) -> Contents:
     """A mapping as key, value, key, value; the first LIMIT of them."""
-    items = list(mapping.items())
+    items = list(dict.items(mapping) if isinstance(mapping, dict) else mapping.items())
     return (len(items), *itertools.chain.from_iterable(items[:LIMIT]))
 
 

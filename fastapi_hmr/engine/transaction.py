@@ -1,9 +1,11 @@
 """Transaction: runs modules afresh beside the serving ones, and then keeps the new or puts back the old."""
 
 import functools
+import gc
 import sys
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -20,6 +22,10 @@ from fastapi_hmr.engine.tracking import Tracker
 
 PASSES = 5
 """How often the set of modules may grow because of what the new code does; it is reached in one or two."""
+
+
+RARELY = 1_000_000
+"""New objects between two garbage collections while importing."""
 
 
 class NoFixpointError(RuntimeError):
@@ -59,6 +65,10 @@ class Transaction:
         for name in namespaces:
             sys.modules.pop(name, None)
         names = names | ({self._entry} & set(self._before))
+        with without_collections():
+            return self._fixpoint(names)
+
+    def _fixpoint(self, names: set[str]) -> object:
         for _ in range(PASSES):
             kept = set(self._records) - names
             dropped = self.drop(names)
@@ -192,6 +202,24 @@ class Transaction:
             hmr.dispose(record.module)
         self._tracker.influence.begin()
         forget_generations()
+
+
+@contextmanager
+def without_collections() -> Iterator[None]:
+    """Importing makes many objects and hardly any garbage: looking for it would double the time.
+
+    By the threshold and not by gc.disable(), which the app may use itself.
+    """
+    thresholds = gc.get_threshold()
+    if not thresholds[0]:
+        yield
+        return
+    gc.set_threshold(RARELY, *thresholds[1:])
+    try:
+        yield
+    finally:
+        if gc.get_threshold()[0] == RARELY:
+            gc.set_threshold(*thresholds)
 
 
 def forget_generations() -> None:

@@ -25,9 +25,17 @@ class MimeTypes:
         if not mimetypes.inited:  # else the first addition would make the tables, and be taken for part of them
             mimetypes.init()
 
+        self._last = _tables()
+
     def take(self) -> Tables:
-        """The tables now."""
-        return _tables()
+        """The tables now; the same object while nothing was added, for they are large."""
+        db = getattr(mimetypes, "_db", None)
+        if db is not None and self._last:
+            live = (*db.types_map, db.encodings_map, db.suffix_map)
+            if live == (*self._last[:2], *self._last[4:]):
+                return self._last
+        self._last = _tables()
+        return self._last
 
     def effects(self, before: Tables, now: Tables) -> Iterator[Effect]:
         """All additions of a module, as one effect."""
