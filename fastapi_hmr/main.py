@@ -7,11 +7,10 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
-from fastapi_hmr.browser import BrowserMiddleware
 from fastapi_hmr.browser.pages import error_response
 from fastapi_hmr.config import AppSource, Config, config_from_kwargs
 from fastapi_hmr.discover import main_source, resolve
@@ -25,6 +24,9 @@ from fastapi_hmr.switch import Switch
 from fastapi_hmr.terminal import Terminal
 from fastapi_hmr.tracebacks import ErrorReport, report
 from fastapi_hmr.watcher import Watcher, needs_polling
+
+if TYPE_CHECKING:
+    from fastapi_hmr.browser import BrowserMiddleware
 
 STARTUP_FAILURE = 3
 """uvicorn's exit code for an app that can't be started."""
@@ -75,8 +77,8 @@ class DevServer:
         self.engine = _engine(config.source, config.roots)
         self.preloaded = preloaded
         self.switch = Switch(lifespan=config.lifespan, interface=config.interface, render=error_response)
-        self.browser: BrowserMiddleware | None = None
-        self.server = HmrServer(self._uvicorn_config(), close=self._close)
+        self.browser: BrowserMiddleware | None = None  # only with --reload: it costs a slower start
+        self.server = HmrServer(self._uvicorn_config(), end_streams=self._end_streams, close=self.switch.close)
 
     def run(self) -> None:
         """Bind, serve, reload; returns when the server has ended."""
@@ -97,6 +99,8 @@ class DevServer:
     def _uvicorn_config(self) -> uvicorn.Config:
         app: Any = self.switch
         if self.config.refresh:
+            from fastapi_hmr.browser import BrowserMiddleware
+
             app = self.browser = BrowserMiddleware(
                 self.switch,
                 generation=lambda: self.switch.generation,
@@ -108,9 +112,9 @@ class DevServer:
         return uvicorn.Config(app, lifespan="off", interface="asgi3", **self.config.uvicorn)
 
     async def _serve(self, sock: Any, url: str, notes: tuple[str, ...]) -> None:
-        polling = needs_polling(self.config.roots)
+        polling = needs_polling(self.config.watched)
         watcher = Watcher(
-            self.config.roots,
+            self.config.watched,
             ignore=Ignore(self.config.roots, self.config.excludes),
             files=tuple(self._restart_files()),
             polling=polling is not None,
@@ -118,7 +122,7 @@ class DevServer:
         self.terminal.started(
             url=url,
             source=self.config.source,
-            roots=self.config.roots,
+            roots=self.config.watched,
             refresh=self.config.refresh,
             notes=(*notes, *((f"polling for changes: {polling}",) if polling else ())),
         )
@@ -149,17 +153,18 @@ class DevServer:
     def _describe(self, error: BaseException) -> ErrorReport:
         return report(error, roots=self.config.roots)
 
-    async def _close(self) -> None:
-        """Exit: end streams of ours and theirs, then the app's lifespan."""
+    async def _end_streams(self) -> None:
+        """First step of an exit: nothing open may hold it up, neither theirs nor ours."""
         if self.browser is not None:
             await self.browser.close()
-        await self.switch.close()
+        await self.switch.end_streams()
 
     async def _restart(self, sock: Any, reason: str) -> None:
         if _debugger():
             return  # a new process would leave the debugger behind
         self.terminal.notice(f"restart  {reason}")
-        await self._close()
+        await self._end_streams()
+        await self.switch.close()
         await replace_process(self.server, sock)
 
 
