@@ -19,7 +19,7 @@ from fastapi_hmr.events import Event
 from fastapi_hmr.exceptions import HmrError, NotMain
 from fastapi_hmr.ignore import Ignore
 from fastapi_hmr.reload import Hooks, Reloader
-from fastapi_hmr.server import HmrServer, bind, replace_process
+from fastapi_hmr.server import Beginning, HmrServer, bind, replace_process
 from fastapi_hmr.switch import Switch
 from fastapi_hmr.terminal import Terminal
 from fastapi_hmr.tracebacks import ErrorReport, report
@@ -73,6 +73,7 @@ class DevServer:
     def __init__(self, config: Config, *, preloaded: bool = False) -> None:
         """`preloaded`: the script has imported first-party modules before us, as plain modules."""
         self.config = config
+        self.beginning = Beginning()  # before uvicorn reads an env file
         self.terminal = Terminal(sys.stderr, color=_use_color(config))
         self.engine = _engine(config.source, config.roots)
         self.preloaded = preloaded
@@ -165,7 +166,7 @@ class DevServer:
         self.terminal.notice(f"restart  {reason}")
         await self._end_streams()
         await self.switch.close()
-        await replace_process(self.server, sock)
+        await replace_process(self.server, sock, self.beginning)
 
 
 def _engine(source: AppSource, roots: tuple[Path, ...]) -> Engine:

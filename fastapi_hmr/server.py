@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
@@ -209,7 +209,15 @@ def _end_with_deaf_threads(signals: list[int], *, abort: bool = False) -> None:
     timer.start()
 
 
-async def replace_process(server: HmrServer, sock: socket.socket) -> None:
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """How this process began, so that it can begin again: what the app did to either must not reach the next."""
+
+    environment: dict[str, str] = field(default_factory=lambda: dict(os.environ))
+    folder: Path = field(default_factory=Path.cwd)
+
+
+async def replace_process(server: HmrServer, sock: socket.socket, beginning: Beginning) -> None:
     """Re-execute this process on the same listening socket. Only returns by raising OSError."""
     descriptor = os.dup(sock.fileno())  # asyncio closes the original when it stops accepting
     os.set_inheritable(descriptor, True)
@@ -219,5 +227,6 @@ async def replace_process(server: HmrServer, sock: socket.socket) -> None:
     await asyncio.sleep(0)  # closed connections write their last bytes
     sys.stdout.flush()
     sys.stderr.flush()
-    environment = {**os.environ, SOCKET_VARIABLE: str(descriptor)}
+    environment = {**beginning.environment, SOCKET_VARIABLE: str(descriptor)}
+    os.chdir(beginning.folder)
     os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606 - ourselves
