@@ -1,0 +1,42 @@
+"""The process's one audit hook: tells listeners of an event, and costs one dictionary look-up where there is none."""
+
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+type Listener = Callable[[tuple[Any, ...]], None]
+
+_listeners: dict[str, tuple[Listener, ...]] = {}
+_installed = False
+_inside = threading.local()
+
+
+def listen(event: str, listener: Listener) -> None:
+    """Call `listener` with the arguments of each such event; what it does itself is not reported."""
+    global _installed  # noqa: PLW0603 - an audit hook can't be taken back: one for the life of the process
+    _listeners[event] = (*_listeners.get(event, ()), listener)
+    if not _installed:
+        _installed = True
+        sys.addaudithook(_on_event)
+
+
+def unlisten(event: str, listener: Listener) -> None:
+    """Stop calling this listener."""
+    left = tuple(known for known in _listeners.get(event, ()) if known != listener)
+    if left:
+        _listeners[event] = left
+    else:
+        _listeners.pop(event, None)
+
+
+def _on_event(event: str, arguments: tuple[Any, ...]) -> None:
+    listeners = _listeners.get(event)
+    if listeners is None or getattr(_inside, "busy", False):
+        return
+    _inside.busy = True
+    try:
+        for listener in listeners:
+            listener(arguments)
+    finally:
+        _inside.busy = False
