@@ -13,12 +13,13 @@ import uvicorn
 
 from fastapi_hmr.browser.pages import error_response
 from fastapi_hmr.config import AppSource, Config, config_from_kwargs
-from fastapi_hmr.discover import main_source, resolve
+from fastapi_hmr.discover import main_source
 from fastapi_hmr.engine import Engine
 from fastapi_hmr.events import Event
 from fastapi_hmr.exceptions import HmrError, NotMain
 from fastapi_hmr.ignore import Ignore
 from fastapi_hmr.reload import Hooks, Reloader
+from fastapi_hmr.resolve import resolve
 from fastapi_hmr.server import Beginning, HmrServer, bind, replace_process
 from fastapi_hmr.switch import Switch
 from fastapi_hmr.terminal import Terminal
