@@ -1,0 +1,1 @@
+"""Random edit histories of a generated app: what is served must equal a cold start after each edit."""

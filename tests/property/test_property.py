@@ -1,0 +1,54 @@
+"""Three hundred random edit histories, in chunks that run in parallel: no difference from cold."""
+
+import os
+
+import pytest
+
+from tests.property.harness import bench
+from tests.property.scenario import history
+from tests.property.search import Tally, search, smallest
+
+SEED = 7_000
+CHUNKS, SIZE = 20, 15
+EDITS, MODULES = 6, 22
+SHRINK_S = 60.0
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_history_equals_cold(chunk: int) -> None:
+    """After every save of a random history the engine serves what a cold start would, or reports that it fails."""
+    first = SEED + chunk * SIZE
+    threads = 1 if "PYTEST_XDIST_WORKER" in os.environ else os.cpu_count() or 1
+    with bench() as made:
+        tally = search(made, range(first, first + SIZE), edits=EDITS, modules=MODULES, threads=threads)
+        if not tally.failed:
+            assert tally.dead_starts <= SIZE // 3
+            return
+        seed, text = min(tally.failed.items())
+        _, source = smallest(made, seed, edits=EDITS, modules=MODULES, seconds=SHRINK_S)
+    pytest.fail(
+        f"seed {seed} differs from cold (of seeds {sorted(tally.failed)}):\n{text}\nshrunk:\n{source}", pytrace=False
+    )
+
+
+def test_history_same_seed() -> None:
+    """A seed that failed can be run again: it gives the same files and the same edits."""
+    assert history(3).scenario() == history(3).scenario()
+    assert history(3).scenario() != history(4).scenario()
+
+
+def test_history_is_large_enough() -> None:
+    """The generated app has at least twenty modules of its own, and edits of many kinds."""
+    some = [history(seed, EDITS, MODULES) for seed in range(SEED, SEED + 60)]
+    assert min(len(h.projects[0].modules) for h in some) >= 20
+    kinds = {b.kind for h in some for m in h.projects[0].modules.values() for b in m.blocks}
+    assert len(kinds) >= 30
+    assert len({label.rpartition("+ ")[2] for h in some for label in h.labels}) >= 20
+
+
+def test_search_reports_what_differs() -> None:
+    """An engine that differs is caught: plain hmr, which serves some of these edits wrongly, fails."""
+    with bench("engines.hmr_plain:Engine") as made:
+        tally: Tally = search(made, range(SEED, SEED + 8), edits=4, modules=MODULES, threads=1)
+    assert tally.failed
