@@ -1,0 +1,159 @@
+"""The browser's side of a reload: injects the client into pages and tells it what became of each save."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from fastapi_hmr.browser.channel import Payload
+from fastapi_hmr.browser.editor import editor_url
+from fastapi_hmr.browser.guard import Hosts
+from fastapi_hmr.browser.inject import Receive, Responder, Scope, Send, prepare, request_refusal, revalidate
+from fastapi_hmr.browser.pages import text_page
+from fastapi_hmr.browser.routes import PREFIX, Routes
+from fastapi_hmr.events import AssetsChanged, Event, Reloaded, ReloadFailed
+from fastapi_hmr.tracebacks import ErrorReport
+
+SWAPPED = frozenset(".css .png .jpg .jpeg .gif .webp .avif .svg .ico".split())
+"""Suffixes of files that an open page can take in without a reload."""
+
+
+class BrowserMiddleware:
+    """The outermost ASGI layer, around the switch and so around every generation of the app."""
+
+    def __init__(
+        self,
+        app: Callable[[Scope, Receive, Send], Any],
+        *,
+        generation: Callable[[], str],
+        bind_host: str,
+        allowed_hosts: Sequence[str] = (),
+        roots: Sequence[Path] = (),
+        notice: Callable[[str], None],
+    ) -> None:
+        """`generation` is the id served now; `notice` gets lines for the person at the terminal, each once."""
+        self._app, self._generation, self._roots, self._notice = app, generation, tuple(roots), notice
+        self._hosts = Hosts(bind_host, allowed_hosts)
+        self._routes = Routes(self._hosts, greeting=self._greeting, current_id=self._id)
+        self._noticed: set[str] = set()
+        self._serial = 0  # assets that need a reload of the page
+        self._swap = 0  # assets that don't
+        self._failures = 0
+        self._failure: Payload | None = None
+        self._editor, complaint = editor_url(os.environ)
+        if complaint:
+            self._notice_once(complaint)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer our own routes; pass the rest to the app, and touch what it answers to a navigation."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        name = self._routes.name(scope)
+        if name is not None:
+            await self._routes.answer(name, scope, receive, send)
+        elif scope["type"] == "http":
+            await self._answer(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange: dict[str, Any] = {"trusted": self._hosts.trusts(scope)}
+        scope = {**scope, "fastapi_hmr": exchange}
+        if not exchange["trusted"] or request_refusal(scope) is not None:
+            await self._app(scope, receive, _revalidating(send))
+            return
+
+        def tag(nonce: str) -> bytes:
+            return self._tag(scope, nonce)
+
+        sure = any(name.lower() == b"sec-fetch-mode" for name, _ in scope["headers"])
+        responder = Responder(send, tag=tag, render=self._error_page, notice=self._notice_once, sure=sure)
+        try:
+            await self._app(prepare(scope), receive, responder.send)
+        except Exception as error:
+            await responder.finish(error)
+            raise
+        await responder.finish()
+
+    def _tag(self, scope: Scope, nonce: str) -> bytes:
+        generation = scope["fastapi_hmr"].get("generation") or self._generation()
+        attributes = {
+            "src": f"{scope.get('root_path', '').rstrip('/')}{PREFIX}/client.js",
+            "data-id": f"{generation}.{self._serial}",
+            "data-token": self._routes.token,
+            "data-swap": str(self._swap),
+            "data-failure": str(self._failure["number"]) if self._failure else "0",
+            **({"nonce": nonce} if nonce else {}),
+        }
+        return (
+            f"<script {' '.join(f'{name}="{escape(value)}"' for name, value in attributes.items())}></script>".encode()
+        )
+
+    def _error_page(self, status: int, text: str, error: BaseException | None) -> bytes:
+        return text_page(status, text or (str(error) if error else "")).encode()
+
+    def publish(self, event: Event) -> None:
+        """Tell every open page about a save."""
+        payload = self._payload(event)
+        if payload is not None:
+            self._routes.channel.publish(payload)
+
+    def _payload(self, event: Event) -> Payload | None:
+        match event:
+            case Reloaded():
+                self._failure = None
+                return {"type": "reloaded", "id": self._id(event.generation)}
+            case ReloadFailed():
+                self._failures += 1
+                self._failure = {"number": self._failures, "report": _as_payload(event.report)}
+                return {"type": "failed", "failure": self._failure, "editor": self._editor}
+            case AssetsChanged():
+                return self._assets(event.changed)
+
+    def _assets(self, changed: Sequence[Path]) -> Payload | None:
+        # An empty stylesheet is one that its builder is about to write.
+        files = [path for path in changed if path.suffix.lower() != ".css" or _size(path) > 0]
+        if not files:
+            return None
+        swapped = [path for path in files if path.suffix.lower() in SWAPPED]
+        self._swap += bool(swapped)
+        self._serial += len(swapped) < len(files)
+        return {"type": "assets", "id": self._id(), "swap": self._swap, "files": [path.name for path in swapped]}
+
+    def _id(self, generation: str | None = None) -> str:
+        return f"{generation or self._generation()}.{self._serial}"
+
+    def _greeting(self) -> Payload:
+        return {"type": "hello", "id": self._id(), "swap": self._swap, "failure": self._failure, "editor": self._editor}
+
+    def _notice_once(self, text: str) -> None:
+        if text not in self._noticed:
+            self._noticed.add(text)
+            self._notice(text)
+
+    async def close(self) -> None:
+        """End all streams, so that nothing of ours holds up an exit."""
+        self._routes.channel.close()
+
+
+def _revalidating(send: Send) -> Send:
+    async def sending(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": revalidate(list(message.get("headers", ())))}
+        await send(message)
+
+    return sending
+
+
+def _as_payload(report: ErrorReport) -> Payload:
+    return asdict(report)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

@@ -1,0 +1,426 @@
+// Keeps this page true to the code being served: hears of each save, then swaps, reloads or explains.
+// A classic script without a build step, first in <head>, so that it runs before anything of the page's own.
+(() => {
+  "use strict";
+
+  /** @typedef {import("./overlay.js").Report} Report */
+  /** @typedef {{number: number, report: Report}} Failure */
+  /**
+   * What the server says. `id` names what it serves, `swap` counts assets that need no reload.
+   * @typedef {{type: "hello", id: string, swap: number, failure: Failure | null, editor: string}
+   *   | {type: "stale", id: string}
+   *   | {type: "reloaded", id: string}
+   *   | {type: "failed", failure: Failure, editor: string}
+   *   | {type: "assets", id: string, swap: number, files: string[]}
+   *   | {type: "ping"}} Message
+   */
+  /** What tabs of one browser tell each other: who leads, who leaves, and what the leader heard.
+   * @typedef {{front?: number, bye?: number, say?: Message}} Whisper */
+  /** @typedef {{join(hear: (message: Message) => void): () => void}} Client */
+  /** @typedef {Window & {__fastapi_hmr__?: Client, __fastapi_reloader_loaded?: boolean}} HmrWindow */
+
+  const me = /** @type {HmrWindow} */ (window);
+  me.__fastapi_reloader_loaded = true; // fastapi-reloader's own client stands back: one of us reloads
+  const script = document.currentScript;
+  if (me.__fastapi_hmr__ || !(script instanceof HTMLScriptElement)) return;
+
+  const RETRY = [250, 2000];
+  const WATCHDOG = 35_000;
+  const { fetch: ask, setTimeout: later, clearTimeout: never } = window; // before the page can wrap them
+  const base = new URL(".", script.src);
+  const token = script.dataset.token ?? "";
+  const pageFailure = Number(script.dataset.failure);
+  let pageId = script.dataset.id ?? "";
+  let swapped = Number(script.dataset.swap);
+  let reloading = false;
+  let warned = false;
+  let framed = false;
+
+  /** Say where we are, for tests and the curious. @param {string} state */
+  const mark = (state) => document.documentElement.setAttribute("data-fastapi-hmr", reloading ? "reloading" : state);
+
+  /** @type {BroadcastChannel | null} */
+  let tabs = null;
+  let lead = 0; // our claim while we lead; the highest claim wins
+  let highest = 0;
+  /** @type {AbortController | null} */
+  let stream = null;
+  /** @type {number | undefined} */
+  let watchdog;
+  let delay = 0;
+  /** @type {() => void} */
+  let wake = () => {};
+
+  /** @param {Whisper} whisper */
+  const whisper = (whisper) => tabs?.postMessage(whisper);
+
+  function takeLead() {
+    stopLeading();
+    lead = highest = Math.max(Date.now() + Math.random(), highest + 1);
+    whisper({ front: lead });
+    listen(lead);
+  }
+
+  function stopLeading() {
+    lead = 0;
+    stream?.abort();
+    wake();
+  }
+
+  /** @param {MessageEvent<Whisper>} event */
+  function onWhisper({ data }) {
+    if (data.front) {
+      highest = Math.max(highest, data.front);
+      if (lead && data.front > lead) stopLeading();
+      else if (lead) whisper({ front: lead });
+    }
+    if (data.bye && !lead) claimSoon(Math.random() * 100);
+    if (data.say && !lead) hear(data.say);
+  }
+
+  /** Nobody may be listening: whoever is visible and first takes over. @param {number} delay */
+  function claimSoon(delay) {
+    never(watchdog);
+    watchdog = later(() => {
+      if (lead) stream?.abort();
+      else if (document.visibilityState === "visible" && tabs) takeLead();
+    }, delay);
+  }
+
+  /** Stay connected for as long as this claim leads. @param {number} claim */
+  async function listen(claim) {
+    delay = RETRY[0];
+    while (lead === claim) {
+      mark("connecting");
+      await connection().catch(() => {});
+      if (lead !== claim) return;
+      mark("lost");
+      await new Promise((resolve) => {
+        wake = () => resolve(null);
+        later(resolve, delay * (0.75 + Math.random() / 2));
+      });
+      delay = Math.min(delay * 2, RETRY[1]);
+    }
+  }
+
+  /** One connection, from its greeting to its end. */
+  async function connection() {
+    const mine = (stream = new AbortController());
+    claimSoon(WATCHDOG);
+    // Never the same URL twice: a service worker that answers from its cache has no such entry.
+    const url = new URL(`events?token=${token}&t=${Date.now().toString(36)}`, base);
+    const response = await ask(url, { signal: mine.signal, cache: "no-store", headers: { accept: "text/event-stream" } });
+    const id = response.headers.get("x-fastapi-hmr-id");
+    if (id) tell({ type: "stale", id }); // our token is another run's
+    if (!response.ok || !response.body || !/^text\/event-stream/.test(response.headers.get("content-type") ?? "")) {
+      return response.body?.cancel();
+    }
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      claimSoon(WATCHDOG);
+      delay = RETRY[0];
+      const events = (text + part.value).split("\n\n");
+      text = events.pop() ?? "";
+      for (const event of events) if (event.startsWith("data: ")) tell(JSON.parse(event.slice(6)));
+    }
+  }
+
+  /** @param {Message} message */
+  function tell(message) {
+    whisper({ say: message });
+    hear(message);
+  }
+
+  /** @type {Set<(message: Message) => void>} */
+  const frames = new Set();
+  /** @type {Message | null} */
+  let last = null;
+
+  /** @param {Message} message */
+  function hear(message) {
+    claimSoon(WATCHDOG);
+    if (message.type === "ping") return;
+    last = message;
+    apply(message);
+    if (!reloading) for (const frame of frames) frame(message);
+  }
+
+  /** @param {Message} message */
+  function apply(message) {
+    switch (message.type) {
+      case "hello":
+        explain(message.failure, message.editor);
+        swap(null, message.swap);
+        return arrive(message.id);
+      case "stale":
+        return arrive(message.id);
+      case "reloaded":
+        explain(null, "");
+        return arrive(message.id);
+      case "failed":
+        return explain(message.failure, message.editor);
+      case "assets":
+        if (message.id === pageId) swap(message.files, message.swap, message.id);
+        return arrive(message.id);
+      case "ping":
+        return;
+      default: {
+        /** @type {never} */
+        const forgotten = message;
+        return forgotten;
+      }
+    }
+  }
+
+  /** The server serves `id`: is it what this page was made by? @param {string} id */
+  function arrive(id) {
+    if (id === pageId) return mark("ready");
+    if (document.visibilityState === "hidden") return mark("stale");
+    if (!document.querySelector("body > #swagger-ui, body > redoc")) return reload(id);
+    docs = docs.then(() => refreshDocs(id)).catch(() => reload(id));
+  }
+
+  /** Reload, at most once for this URL, page and target: whatever comes back, this can't loop. @param {string} target */
+  function reload(target) {
+    if (reloading) return;
+    if (!remember(`${location.pathname}${location.search} ${pageId} ${target}`)) {
+      mark("ready");
+      if (warned) return;
+      warned = true;
+      const worker = navigator.serviceWorker?.controller ? ": a service worker answers from its cache" : "";
+      console.warn(`[fastapi-hmr] the page is still the one from before the reload${worker}`);
+      return;
+    }
+    reloading = true;
+    mark("");
+    later(() => (reloading = false), 5000); // the person may have chosen to stay on the page
+    saveState();
+    location.reload();
+  }
+
+  /** Whether `attempt` is new, now that it is noted. @param {string} attempt */
+  function remember(attempt) {
+    try {
+      const known = /** @type {string[]} */ (JSON.parse(sessionStorage.getItem("fastapi-hmr:reloads") ?? "[]"));
+      if (known.includes(attempt)) return false;
+      sessionStorage.setItem("fastapi-hmr:reloads", JSON.stringify([...known.slice(-30), attempt]));
+      return true;
+    } catch {
+      // No storage: a page that was reloaded just now and is still another one would be again, for ever.
+      const [entry] = /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType("navigation"));
+      return entry?.type !== "reload" || performance.now() > 3000;
+    }
+  }
+
+  /** @type {Promise<typeof import("./overlay.js")> | undefined} */
+  let overlay;
+  /** @type {Failure | null} */
+  let shown = null;
+
+  /** Show a failed save, or close what the fix has fixed. @param {Failure | null} failure @param {string} editor */
+  function explain(failure, editor) {
+    if (document.querySelector("meta[name=fastapi-hmr][content=report]")) {
+      const number = failure?.number ?? 0;
+      if (number !== pageFailure && document.visibilityState === "visible") reload(`failure ${number}`);
+      return;
+    }
+    if (framed || shown?.number === failure?.number) return;
+    shown = failure;
+    if (!failure && !overlay) return;
+    overlay ??= import(new URL("overlay.js", base).href);
+    overlay.then(
+      (module) => (shown ? shown === failure && module.show(failure.report, editor) : module.close()),
+      () => (overlay = undefined),
+    );
+  }
+
+  let docs = Promise.resolve();
+
+  /** Hand the new openapi.json to the documentation in place. @param {string} id */
+  async function refreshDocs(id) {
+    if (id === pageId) return;
+    const module = /** @type {typeof import("./docs.js")} */ (await import(new URL("docs.js", base).href));
+    if (!(await module.refresh())) return reload(id);
+    pageId = id;
+    mark("ready");
+  }
+
+  /** Take in changed stylesheets and images; null: any may have changed. @param {string[] | null} names @param {number} count */
+  async function swap(names, count, id = pageId) {
+    if (count === swapped) return;
+    swapped = count;
+    const assets = /** @type {typeof import("./swap.js")} */ (await import(new URL("swap.js", base).href));
+    // Not found is not unused: it may be imported by another stylesheet or written into the page.
+    if (!assets.swap(names, count) && id === pageId) reload(`${id} swap ${count}`);
+  }
+
+  const KEY = "fastapi-hmr:state";
+  const FIELDS = "input:not([type=password], [type=file], [type=hidden], [type=submit], [type=button]), textarea, select";
+
+  /** How to find an element again in the next version of the page. @param {Element} element */
+  function path(element) {
+    const steps = [];
+    for (let at = /** @type {Element | null} */ (element); at; at = at.parentElement) {
+      if (at.id) {
+        steps.unshift(`#${CSS.escape(at.id)}`);
+        break;
+      }
+      const name = at.getAttribute("name");
+      if (name && at.matches("input, textarea, select")) {
+        const same = document.querySelectorAll(`[name="${CSS.escape(name)}"]`);
+        if (same.length === 1) {
+          steps.unshift(`[name="${CSS.escape(name)}"]`);
+          break;
+        }
+      }
+      const type = at.localName;
+      const siblings = at.parentElement ? [...at.parentElement.children].filter((other) => other.localName === type) : [];
+      steps.unshift(siblings.length > 1 ? `${type}:nth-of-type(${siblings.indexOf(at) + 1})` : type);
+    }
+    return steps.join(" > ");
+  }
+
+  /** @typedef {{value?: string, checked?: boolean, chosen?: boolean[]}} Field */
+  /** @param {Element} field @returns {Field | null} null where nobody has touched it */
+  function readField(field) {
+    if (field instanceof HTMLSelectElement) {
+      const options = [...field.options];
+      const first = field.multiple || options.some((option) => option.defaultSelected) ? -1 : 0;
+      const touched = options.some((option) => option.selected !== (option.defaultSelected || option.index === first));
+      return touched ? { chosen: options.map((option) => option.selected) } : null;
+    }
+    if (field instanceof HTMLInputElement && /checkbox|radio/.test(field.type)) {
+      return field.checked === field.defaultChecked ? null : { checked: field.checked };
+    }
+    if (field instanceof HTMLInputElement || field instanceof HTMLTextAreaElement) {
+      return field.value === field.defaultValue ? null : { value: field.value };
+    }
+    return null;
+  }
+
+  /** @param {Element | null} field @param {Field} saved */
+  function writeField(field, saved) {
+    if (field instanceof HTMLSelectElement) [...field.options].forEach((option, i) => (option.selected = !!saved.chosen?.[i]));
+    else if (field instanceof HTMLInputElement && saved.checked !== undefined) field.checked = saved.checked;
+    else if (field instanceof HTMLInputElement || field instanceof HTMLTextAreaElement) field.value = saved.value ?? "";
+    // Frameworks hear of it; `change` is left out, since it submits some forms.
+    field?.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+
+  /** @typedef {{url: string, fields: [string, Field][], details: [string, boolean][], scroll: [string, number, number][],
+   *    focus: string, selection: [number, number, "forward" | "backward" | "none"] | null}} State */
+
+  function saveState() {
+    /** @type {State} */
+    const state = { url: location.href, fields: [], details: [], scroll: [], focus: "", selection: null };
+    for (const field of document.querySelectorAll(FIELDS)) {
+      const value = readField(field);
+      if (value) state.fields.push([path(field), value]);
+    }
+    for (const details of document.querySelectorAll("details")) state.details.push([path(details), details.open]);
+    for (const element of document.querySelectorAll("body *")) {
+      if (element.scrollTop || element.scrollLeft) state.scroll.push([path(element), element.scrollTop, element.scrollLeft]);
+    }
+    const focused = document.activeElement;
+    if (focused && focused !== document.body) state.focus = path(focused);
+    if (focused instanceof HTMLInputElement || focused instanceof HTMLTextAreaElement) {
+      const { selectionStart, selectionEnd, selectionDirection } = focused;
+      if (selectionStart !== null) state.selection = [selectionStart, selectionEnd ?? selectionStart, selectionDirection ?? "none"];
+    }
+    try {
+      sessionStorage.setItem(KEY, JSON.stringify(state));
+    } catch {
+      // no storage, or a page too large for it: the reload matters more
+    }
+  }
+
+  function restoreState() {
+    let state = /** @type {State | null} */ (null);
+    try {
+      state = JSON.parse(sessionStorage.getItem(KEY) ?? "null");
+      sessionStorage.removeItem(KEY);
+    } catch {
+      return;
+    }
+    if (state?.url !== location.href) return;
+    const { fields, details, scroll, focus, selection } = state;
+    const restore = () => {
+      for (const [where, open] of details) {
+        const element = document.querySelector(where);
+        if (element instanceof HTMLDetailsElement) element.open = open;
+      }
+      for (const [where, value] of fields) writeField(document.querySelector(where), value);
+      const element = focus ? document.querySelector(focus) : null;
+      if (element instanceof HTMLElement) element.focus({ preventScroll: true });
+      if (selection && (element instanceof HTMLInputElement || element instanceof HTMLTextAreaElement)) element.setSelectionRange(...selection);
+    };
+    const rescroll = () => scroll.forEach(([where, top, left]) => document.querySelector(where)?.scrollTo({ top, left, behavior: "instant" }));
+    addEventListener("DOMContentLoaded", () => (restore(), rescroll()), { once: true });
+    addEventListener("load", rescroll, { once: true }); // images and late styles have changed the layout
+  }
+
+  /** The client of the page that holds this frame, where that is ours too. @returns {Client | undefined} */
+  function holder() {
+    try {
+      return window.top === window ? undefined : /** @type {HmrWindow} */ (window.top).__fastapi_hmr__;
+    } catch {
+      return undefined; // another origin's page
+    }
+  }
+
+  let leave = () => {};
+
+  function start() {
+    const top = holder();
+    if (top) {
+      framed = true;
+      leave = top.join(apply);
+      return;
+    }
+    tabs = typeof BroadcastChannel === "function" ? new BroadcastChannel("fastapi-hmr") : null;
+    if (tabs) tabs.onmessage = onWhisper;
+    claimSoon(WATCHDOG);
+    if (document.visibilityState === "visible") takeLead();
+    else mark("hidden");
+  }
+
+  /** Into the back-forward cache, frozen, or gone: an open stream would keep the page out of that cache. */
+  function stop() {
+    leave();
+    never(watchdog);
+    if (lead) whisper({ bye: lead });
+    stopLeading();
+    tabs?.close();
+    tabs = null;
+  }
+
+  me.__fastapi_hmr__ = {
+    join(hear) {
+      frames.add(hear);
+      if (last) hear(last);
+      return () => frames.delete(hear);
+    },
+  };
+  addEventListener("pagehide", stop);
+  document.addEventListener("freeze", stop);
+  document.addEventListener("resume", start);
+  addEventListener("pageshow", (event) => {
+    if (!event.persisted) return;
+    reloading = false;
+    try {
+      sessionStorage.removeItem("fastapi-hmr:reloads"); // a person came back to this page: it may try again
+    } catch {
+      // no storage, nothing noted
+    }
+    start();
+  });
+  addEventListener("online", () => wake());
+  document.addEventListener("visibilitychange", () => {
+    // A new connection, even where there is one: it may have died while the machine slept, and a greeting shows
+    // that the server is there to reload from.
+    if (document.visibilityState === "visible" && tabs) takeLead();
+  });
+  restoreState();
+  start();
+})();

@@ -1,0 +1,38 @@
+"""What tests that drive a page share: waiting for its state, and counting its loads."""
+
+from playwright.sync_api import Frame, Page
+
+LOADS = "window.name = String(Number(window.name || 0) + 1)"
+"""Counts a tab's loads; run by the page before anything else."""
+
+
+def ready(page: Page | Frame) -> None:
+    """Wait until the page knows that it is what the server serves."""
+    page.wait_for_function("document.documentElement.dataset.fastapiHmr === 'ready'")
+
+
+def visit(page: Page, url: str) -> Page:
+    """Open a page, counting loads from here, and wait until it listens."""
+    page.add_init_script(LOADS)
+    page.goto(url)
+    ready(page)
+    return page
+
+
+def loads(page: Page) -> int:
+    """How often the tab has loaded a page since `visit`."""
+    return int(page.evaluate("Number(window.name)"))
+
+
+def page_id(page: Page | Frame) -> str:
+    """The id of what the server made the page with."""
+    return str(page.evaluate("document.querySelector('script[src*=__fastapi_hmr__]').dataset.id"))
+
+
+def shows(page: Page | Frame, target: str) -> None:
+    """Wait until the page is the one with this id, and knows it."""
+    page.wait_for_function(
+        "id => document.querySelector('script[src*=__fastapi_hmr__]')?.dataset.id === id"
+        " && document.documentElement.dataset.fastapiHmr === 'ready'",
+        arg=target,
+    )
