@@ -9,8 +9,9 @@ results of functions that requests put into the app's state (which stays, as all
 """
 
 import linecache
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import CodeType, FunctionType
 
 from fastapi_hmr.engine.patch_checks import Checks, docstring
@@ -30,9 +31,21 @@ class NotPatchable:
 
 
 @dataclass(frozen=True, slots=True)
-class _Swap:
-    function: FunctionType
-    pair: Pair
+class _Step:
+    """Functions that go from one code object to another, and back."""
+
+    functions: list[weakref.ref[FunctionType]]
+    old: CodeType
+    new: weakref.ref[CodeType]
+    changed: bool
+
+    def go(self, before: CodeType, after: CodeType) -> None:
+        """Swap code, and docstrings where nobody has set another."""
+        documentation = (docstring(before), docstring(after)) if self.changed else (None, None)
+        for function in filter(None, (reference() for reference in self.functions)):
+            function.__code__ = after
+            if documentation[0] != documentation[1] and function.__doc__ == documentation[0]:
+                function.__doc__ = documentation[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +58,9 @@ class _Note:
     new: object
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Patch:
-    """A save that can be served by patching. Apply it in the step in which it was planned.
+    """A save that can be served by patching. Apply it in the step in which it was planned; undo it at most once.
 
     `functions` are the qualified names of those whose bodies changed, `source` is what the module runs from then on.
     """
@@ -56,9 +69,10 @@ class Patch:
     functions: tuple[str, ...]
     _record: RunRecord
     _index: Index
-    _moves: tuple[tuple[Pair, Holders], ...]
-    _notes: tuple[_Note, ...]
-    _caches: tuple[Cache, ...]
+    _moves: Sequence[tuple[Pair, Holders]]
+    _notes: Sequence[_Note]
+    _caches: Sequence[Cache]
+    _steps: list[_Step] = field(default_factory=list)
 
     @property
     def level(self) -> ReloadLevel:
@@ -67,37 +81,41 @@ class Patch:
 
     def apply(self) -> None:
         """Give all functions their new code; if one refuses, all keep the old and its exception is raised."""
-        done: list[_Swap] = []
-        try:
-            for swap in self._swaps():
-                swap.function.__code__ = swap.pair.new
-                done.append(swap)
-        except BaseException:
-            for swap in done:
-                swap.function.__code__ = swap.pair.old
-            raise
         for pair, holders in self._moves:
-            self._index.put(pair.new, holders.functions, complete=not holders.missed)
-        self._settle(forward=True)
+            step = _Step(list(map(weakref.ref, holders.functions)), pair.old, weakref.ref(pair.new), pair.changed)
+            self._steps.append(step)
+            try:
+                step.go(pair.old, pair.new)
+            except BaseException:
+                self._back()
+                raise
+        for pair, holders in self._moves:
+            stays = holders.in_progress and self._record.may_be_of_start(pair.old, begun=holders.begun)
+            complete = self._index.is_complete(pair.old) and not (holders.missed or stays)
+            self._index.put(pair.new, holders.functions, complete=complete)
+        self._record.replace((pair.old, pair.new) for pair, _ in self._moves)
+        # The next plan counts references to code and functions, and this patch may be kept for undoing: it lets go.
+        self._moves = ()
+        for note in self._notes:
+            type.__setattr__(note.owner, note.name, note.new)
+        self._forget()
 
     def undo(self) -> None:
         """Give all functions their old code again."""
-        for swap in self._swaps():
-            swap.function.__code__ = swap.pair.old
-        self._settle(forward=False)
-
-    def _swaps(self) -> Iterator[_Swap]:
-        return (_Swap(function, pair) for pair, holders in self._moves for function in holders.functions)
-
-    def _settle(self, *, forward: bool) -> None:
-        """Bring along what goes with the code."""
-        for swap in self._swaps():
-            before, after = swap.pair.codes(forward=forward)
-            if swap.pair.changed and swap.function.__doc__ == docstring(before):
-                swap.function.__doc__ = docstring(after)
+        self._record.replace((new, step.old) for step in self._steps if (new := step.new()) is not None)
+        self._back()
         for note in self._notes:
-            type.__setattr__(note.owner, note.name, note.new if forward else note.old)
-        self._record.replace(pair.codes(forward=forward) for pair, _ in self._moves)
+            type.__setattr__(note.owner, note.name, note.old)
+        self._forget()
+
+    def _back(self) -> None:
+        for step in reversed(self._steps):
+            new = step.new()
+            if new is not None:
+                step.go(new, step.old)
+        self._steps.clear()
+
+    def _forget(self) -> None:
         for cache in self._caches:
             cache.cache_clear()
         linecache.cache.pop(self.source.filename, None)
@@ -122,7 +140,7 @@ def plan(
     result = compare(old.code, source.code, fixed=fixed, same_syntax=lambda: same_tree(old.content, new))
     if isinstance(result, Structural):
         return NotPatchable(result.reason, source)
-    found = find((pair.old for pair in result.pairs), old.code, namespace, index)
+    found = find((pair.old for pair in result.pairs), old, namespace, index)
     moves = tuple((pair, found[id(pair.old)]) for pair in result.pairs)
     caches: tuple[Cache, ...] = ()
     changed = tuple(pair.old.co_qualname for pair in result.pairs if pair.changed)

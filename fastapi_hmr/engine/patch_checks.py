@@ -45,17 +45,15 @@ class Checks:
 
     def _refusal_of(self, pair: Pair, holders: Holders) -> str | None:
         name = f"`{pair.old.co_qualname}`"
-        if holders.missed or not self._index.is_complete(pair.old):
+        if holders.missed:
             return f"something unknown holds the code of {name}"
-        if holders.in_progress and self._may_be_of_start(pair.old, holders):
+        if not self._index.is_complete(pair.old):
+            return f"something still holds earlier code of {name}"
+        if holders.in_progress and self._record.may_be_of_start(pair.old, begun=holders.begun):
             return f"a call of {name} that began when the app started is still in progress"
         if not pair.changed:
             return None
         return self._refusal_by_decorators(pair.old, holders) or self._refusal_by_docstring(pair, holders)
-
-    def _may_be_of_start(self, code: CodeType, holders: Holders) -> bool:
-        record = self._record
-        return record.ran(code) or record.may_be_held(code) or not (holders.begun or record.called(code))
 
     def _refusal_by_decorators(self, code: CodeType, holders: Holders) -> str | None:
         name = f"`{code.co_qualname}`"

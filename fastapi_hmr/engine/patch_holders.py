@@ -23,7 +23,8 @@ from types import (
     ModuleType,
 )
 
-from fastapi_hmr.engine.syntax import Pair, scopes_in
+from fastapi_hmr.engine.patch_source import Source
+from fastapi_hmr.engine.syntax import Pair
 
 # Walking from the module's names is to be quick, not complete: the reference counts tell what it missed.
 _MOST_OBJECTS = 20_000
@@ -36,12 +37,17 @@ class Holders:
     """Who has one code object."""
 
     code: CodeType
+    parents: int = 1
     functions: list[FunctionType] = field(default_factory=list)
     frames: list[FrameType] = field(default_factory=list)
     in_progress: list[FrameType] = field(default_factory=list)
     begun: bool = True
     others: int = 0
     missed: bool = False
+
+    def clear(self) -> None:
+        """Begin again."""
+        self.functions, self.frames, self.in_progress, self.others = [], [], [], 0
 
     def add(self, function: FunctionType, namespace: Mapping[str, object]) -> None:
         """Note a function that has the code."""
@@ -53,7 +59,8 @@ class Holders:
     @property
     def unknown(self) -> int:
         """How many references nothing explains."""
-        return sys.getrefcount(self.code) - _BASE - len(self.functions) - len(self.frames) - self.others
+        known = self.parents + len(self.functions) + len(self.frames) + self.others
+        return sys.getrefcount(self.code) - _BASE - known
 
 
 class Index:
@@ -87,24 +94,25 @@ class Index:
 
 
 def find(
-    codes: Iterable[CodeType], module: CodeType, namespace: Mapping[str, object], index: Index
+    codes: Iterable[CodeType], source: Source, namespace: Mapping[str, object], index: Index
 ) -> dict[int, Holders]:
     """Find who has these code objects of a module, by id of the code; quick where module, classes and decorators tell.
 
     Only functions of this namespace count as holders to patch: an earlier generation's have the same code as long as
     they live, and keep it.
     """
-    found = {id(code): Holders(code, index.get(code)) for code in codes}
+    parents = source.parents_of()
+    found = {id(code): Holders(code, parents.get(id(code), 1), index.get(code)) for code in codes}
     wanted = {key: holders for key, holders in found.items() if holders.unknown}
     if wanted:
         for holders in wanted.values():
-            holders.functions.clear()
+            holders.clear()
         for function in _walk(namespace):
             if id(function.__code__) in wanted:
                 wanted[id(function.__code__)].add(function, namespace)
         wanted = {key: holders for key, holders in wanted.items() if holders.unknown}
     if wanted:
-        _search_heap(wanted, module, namespace)
+        _search_heap(wanted, source, namespace)
         for holders in wanted.values():
             holders.missed = bool(holders.unknown)
             index.put(holders.code, holders.functions, complete=not holders.missed)
@@ -160,14 +168,11 @@ def _wrapped_by(thing: object) -> list[object]:
     return []
 
 
-def _search_heap(by_id: dict[int, Holders], module: CodeType, namespace: Mapping[str, object]) -> None:
+def _search_heap(by_id: dict[int, Holders], source: Source, namespace: Mapping[str, object]) -> None:
     """Look through all objects for who has these code objects; costs milliseconds that grow with the heap."""
-    stacks = _stacks()
     for holders in by_id.values():
-        holders.functions.clear()
-        holders.others = 0
-        holders.in_progress = [frame for frame in stacks if frame.f_code is holders.code]
-        holders.frames = list(holders.in_progress)
+        holders.clear()
+    _add_running(by_id)
     few = len(by_id) <= _FEW_CODES
     for thing in _referrers(by_id) if few else gc.get_objects():
         if type(thing) not in _HOLDING:
@@ -179,7 +184,7 @@ def _search_heap(by_id: dict[int, Holders], module: CodeType, namespace: Mapping
             _add_frame(by_id, thing)
         elif isinstance(thing, GeneratorType | CoroutineType | AsyncGeneratorType):
             _add_suspended(by_id, thing)
-    constants = {id(module.co_consts), *(id(code.co_consts) for code in scopes_in(module))}
+    constants = source.constants()
     unexplained = {key: holders for key, holders in by_id.items() if holders.unknown}
     if unexplained:
         for thing in _referrers(unexplained):
@@ -200,14 +205,17 @@ def _same_items(one: tuple[object, ...], other: tuple[object, ...]) -> bool:
 _HOLDING = {FunctionType, FrameType, GeneratorType, CoroutineType, AsyncGeneratorType}
 
 
-def _stacks() -> list[FrameType]:
-    frames: list[FrameType] = []
+def _add_running(by_id: dict[int, Holders]) -> None:
+    """Add the calls that are on some thread's stack; keep no other frame, ours are among them and would keep us."""
     for top in sys._current_frames().values():  # noqa: SLF001 - documented, the only way to other threads' stacks
         frame: FrameType | None = top
         while frame is not None:
-            frames.append(frame)
+            holders = by_id.get(id(frame.f_code))
+            if holders is not None:
+                holders.frames.append(frame)
+                holders.in_progress.append(frame)
             frame = frame.f_back
-    return frames
+    del top
 
 
 def _add_frame(by_id: dict[int, Holders], frame: FrameType) -> None:
@@ -221,14 +229,17 @@ def _add_suspended(
     thing: GeneratorType | CoroutineType | AsyncGeneratorType,  # type: ignore[type-arg]
 ) -> None:
     if isinstance(thing, GeneratorType):
-        frame = thing.gi_frame
+        frame, code = thing.gi_frame, thing.gi_code
     elif isinstance(thing, CoroutineType):
-        frame = thing.cr_frame
+        frame, code = thing.cr_frame, thing.cr_code
     else:
-        frame = thing.ag_frame
-    if frame is None or id(frame.f_code) not in by_id:
+        frame, code = thing.ag_frame, thing.ag_code
+    holders = by_id.get(id(code))
+    if holders is None:
         return
-    holders = by_id[id(frame.f_code)]
+    if frame is None:  # it is over
+        holders.others += 1
+        return
     _add_frame(by_id, frame)
     if not any(known is frame for known in holders.in_progress):
         holders.in_progress.append(frame)

@@ -131,9 +131,9 @@ class RunRecord:
         """True if that code ran at all."""
         return code in self._called
 
-    def may_be_held(self, code: CodeType) -> bool:
-        """True if a start may have left a generator or coroutine of that code behind, begun or not."""
-        return code in self._held
+    def may_be_of_start(self, code: CodeType, *, begun: bool) -> bool:
+        """Whether a call in progress of that code may be one that a start left behind, a generator say."""
+        return self.ran(code) or code in self._held or not (begun or self.called(code))
 
     def source_was_read(self, filename: str) -> bool:
         """True if that file's source was read through `linecache` during a start."""

@@ -2,16 +2,24 @@
 
 import __future__
 
+import dis
 import re
-from dataclasses import dataclass
+import weakref
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from itertools import takewhile
 from types import CodeType
 
-from fastapi_hmr.engine.syntax import Structural, compare, is_function, nested, note_slots
+from fastapi_hmr.engine.syntax import Structural, compare, is_function, nested, note_slots, same_code, scopes_in
 
 _FUTURE_FLAGS = 0
 for _name in __future__.all_feature_names:
     _FUTURE_FLAGS |= getattr(__future__, _name).compiler_flag
+
+_IMPORTS = frozenset({dis.opmap["IMPORT_NAME"], dis.opmap["IMPORT_FROM"]})
+_STORE_NAME = dis.opmap["STORE_NAME"]
+_INTRINSIC = dis.opmap["CALL_INTRINSIC_1"]
 
 # What makes lines or their encoding other than they look: such files are compiled as a whole.
 _UNUSUAL = re.compile(rb"[\r\f\0]|\A\xef\xbb\xbf|\A(?:[^\n]*\n)?[^\n]*coding[=:]")
@@ -28,11 +36,30 @@ class Source:
     filename: str
     content: bytes
     code: CodeType
+    family: list[weakref.ref[CodeType]] = field(default_factory=list)
+    """All modules' code that shares code objects with this one: `recompile` reuses those of what did not move."""
+
+    def parents_of(self) -> dict[int, int]:
+        """Count in how many modules' constants each code object at the top level is, by id."""
+        return Counter(id(child) for module in self._relatives() for child in nested(module))
+
+    def constants(self) -> set[int]:
+        """Return the ids of all tuples of constants that may have this module's code objects."""
+        relatives = list(self._relatives())
+        return {id(code.co_consts) for module in relatives for code in (module, *scopes_in(module))}
+
+    def _relatives(self) -> Iterator[CodeType]:
+        return (module for reference in self.family if (module := reference()) is not None)
 
 
 def compile_whole(filename: str, content: bytes) -> Source:
     """Compile a file; raises what `compile` raises."""
-    return Source(filename, content, compile(content, filename, "exec", dont_inherit=True))
+    return adopt(filename, content, compile(content, filename, "exec", dont_inherit=True))
+
+
+def adopt(filename: str, content: bytes, code: CodeType) -> Source:
+    """Take a file that is compiled already."""
+    return Source(filename, content, code, [weakref.ref(code)])
 
 
 def recompile(old: Source, new: bytes) -> Source:
@@ -56,34 +83,32 @@ def _spliced(old: Source, new: bytes) -> Source | None:
     if _UNUSUAL.search(old.content) or _UNUSUAL.search(new):
         return None
     old_lines, new_lines = old.content.split(b"\n"), new.split(b"\n")
-    children = nested(old.code)
-    region = _edited_definition(old_lines, new_lines, [child.co_firstlineno - 1 for child in children])
+    region = _edited_definition(old_lines, new_lines, [child.co_firstlineno - 1 for child in nested(old.code)])
     if region is None:
         return None
-    flags = old.code.co_flags & _FUTURE_FLAGS
     try:
-        before = _compile_lines(old_lines[region.start : region.old_end], region.start, old.filename, flags)
-        after = _compile_lines(new_lines[region.start : region.new_end], region.start, old.filename, flags)
+        before = _compile_part(old, old_lines[region.start : region.old_end], region.start)
+        after = _compile_part(old, new_lines[region.start : region.new_end], region.start)
     except (SyntaxError, ValueError):
         return None  # the whole file tells what is wrong
-    if not _same_statement(before, after):
+    inside = [child for child in nested(old.code) if region.start < child.co_firstlineno <= region.old_end]
+    if len({_key(child) for child in inside}) != len(inside) or not _same_definitions(inside, before, after):
         return None
-    replacing = dict(zip(map(_key, nested(before)), nested(after), strict=True))
-    inside = [child for child in children if region.start < child.co_firstlineno <= region.old_end]
-    if len(replacing) != len(inside) or set(replacing) != set(map(_key, inside)):
-        return None
+    replaced = dict(zip(map(_key, inside), nested(after), strict=True))
     shift = region.new_end - region.old_end
     constants: list[object] = []
     for constant in old.code.co_consts:
-        replaced = constant
+        value: object = constant
         if isinstance(constant, CodeType) and constant.co_firstlineno > region.start:
             below = constant.co_firstlineno > region.old_end
-            moved = moved_by(constant, shift) if below else replacing[_key(constant)]
-            if moved is None:
+            value = moved_by(constant, shift) if below else replaced[_key(constant)]
+            if value is None:
                 return None
-            replaced = moved
-        constants.append(replaced)
-    return Source(old.filename, new, old.code.replace(co_consts=tuple(constants)))
+        constants.append(value)
+    code = old.code.replace(co_consts=tuple(constants))
+    old.family[:] = [reference for reference in old.family if reference() is not None]
+    old.family.append(weakref.ref(code))
+    return Source(old.filename, new, code, old.family)
 
 
 def moved_by(code: CodeType, lines: int) -> CodeType | None:
@@ -131,15 +156,48 @@ def _end(lines: list[bytes], start: int) -> int:
     )
 
 
-def _compile_lines(lines: list[bytes], start: int, filename: str, flags: int) -> CodeType:
-    text = "\n" * start + b"\n".join(lines).decode() + "\n"
-    code: CodeType = compile(text, filename, "exec", flags=flags, dont_inherit=True)
+def _compile_part(old: Source, lines: list[bytes], start: int) -> CodeType:
+    """Compile one definition at its place in the file.
+
+    Calls through imported names compile to other instructions, so they are imported, on the first of the empty lines.
+    """
+    names = sorted(_imported_names(old.code))
+    first = f"import {', '.join(names)}" if names and start else ""
+    text = first + "\n" * start + b"\n".join(lines).decode() + "\n"
+    flags = old.code.co_flags & _FUTURE_FLAGS
+    code: CodeType = compile(text, old.filename, "exec", flags=flags, dont_inherit=True)
     return code
 
 
-def _same_statement(before: CodeType, after: CodeType) -> bool:
-    """True if the definitions differ only inside functions: decorators, defaults and annotations are the same."""
-    return not isinstance(compare(before, after), Structural)
+def _imported_names(module: CodeType) -> set[str]:
+    """Return the names that a module's import statements bind."""
+    names: set[str] = set()
+    argument, importing = 0, False
+    for operation, low in zip(module.co_code[::2], module.co_code[1::2], strict=True):
+        argument = argument << 8 | low
+        if operation == dis.EXTENDED_ARG:
+            continue
+        if operation in _IMPORTS:
+            importing = True
+        elif operation == _STORE_NAME:
+            if importing:
+                names.add(module.co_names[argument])
+            importing = False
+        elif operation == _INTRINSIC:  # import *
+            importing = False
+        argument = 0
+    return names
+
+
+def _same_definitions(inside: list[CodeType], before: CodeType, after: CodeType) -> bool:
+    """True if the part alone compiles as in the whole, and the edit is inside functions only.
+
+    Decorators, defaults and annotations are then the same, and so is the code of the module around the part.
+    """
+    alone = nested(before)
+    if list(map(_key, alone)) != list(map(_key, inside)) or len(nested(after)) != len(inside):
+        return False
+    return all(map(same_code, inside, alone)) and not isinstance(compare(before, after), Structural)
 
 
 def _key(code: CodeType) -> tuple[str, int]:

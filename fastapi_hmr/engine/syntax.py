@@ -97,6 +97,13 @@ def compare(
     return Same(walk.pairs, walk.classes)
 
 
+def same_code(old: CodeType, new: CodeType) -> bool:
+    """True if two functions or classes, and all that is nested in them, differ in nothing but positions."""
+    if _label(old) != _label(new) or _difference(old, new) is not None:
+        return False
+    return all(map(same_code, nested(old), nested(new)))
+
+
 def is_function(code: CodeType) -> bool:
     """True for the code of functions, methods and lambdas; False for modules, class bodies and comprehensions."""
     return bool(code.co_flags & CO_OPTIMIZED) and code.co_name not in _INNER_SCOPES
