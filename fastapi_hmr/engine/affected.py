@@ -6,6 +6,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import FrameType, ModuleType
 
@@ -15,7 +16,7 @@ from fastapi_hmr.engine.places import Places
 from fastapi_hmr.engine.record import ENVIRON, FILE, LISTING, NAME, PROBE, Record, Records
 
 
-class OnlyNewProcess(Exception):  # noqa: N818 - a decision, not an error
+class OnlyNewProcess(Exception):
     """What this process holds can't be undone."""
 
 
@@ -125,6 +126,15 @@ class Planner:
         writers = {record.name for record in after}
         found = {record.name for key in keys for record in self._records.dependents(ENVIRON, key)}
         return found - writers
+
+    def moved(self, kept: Iterable[str]) -> set[str]:
+        """Kept modules that are found in another file now that the search path is another."""
+        found = set()
+        for name in kept:
+            spec = PathFinder.find_spec(name) if "." not in name else None
+            if spec is not None and spec.origin and Path(spec.origin).resolve() != self._records[name].file:
+                found.add(name)
+        return found
 
     def threads(self, names: Iterable[str]) -> None:
         """Raise OnlyNewProcess where one of the modules started a thread that still runs first-party code."""

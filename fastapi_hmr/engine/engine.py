@@ -1,5 +1,6 @@
 """Engine: the ladder. From file changes to new modules, or to a reason why not."""
 
+import gc
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -156,6 +157,9 @@ class Engine:
             transaction.commit()
             self._previous = None
             self._settled()
+            del transaction
+            if any(record.classes for record in self.records.values()):
+                gc.collect()  # the app asks for __subclasses__(): it must not see those of the last generation
 
     def rollback(self) -> None:
         """The new target could not be started: everything is as before, and the edit stays pending."""

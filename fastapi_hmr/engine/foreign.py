@@ -95,6 +95,8 @@ class Foreign:
             before, now = old.get(name, MISSING), new.get(name, MISSING)
             if before is now or dunder(name) or isinstance(now, ModuleType):
                 continue
+            if isinstance(now, (dict, list, set)) and not any(now is held for held, _ in watched.containers):
+                watched.containers.append((now, copied(inherited(watched.obj, name, before, now))))
             if self._ours(now) or self._says(record, name):
                 what = f"{watched.name}.{name}"
                 undo = partial(self._put, watched, name, now, before)
@@ -236,6 +238,17 @@ def containers(obj: Any) -> list[Any]:
             if isinstance(inner, dict):
                 todo += [(item, depth - 1) for item in list(inner.values())]
     return list(found.values())
+
+
+def inherited(obj: Any, name: str, before: Any, now: Any) -> Any:
+    """What stood in the place of a container: the one before, a base class's (copied on the first write), or none."""
+    if type(before) is type(now):
+        return before
+    for base in obj.__mro__[1:] if isinstance(obj, type) else ():
+        value = vars(base).get(name)
+        if type(value) is type(now):
+            return value
+    return type(now)()
 
 
 def copied(held: Any) -> Any:

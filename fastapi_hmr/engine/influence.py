@@ -35,6 +35,7 @@ class Influence:
         self._holders: dict[int, set[str]] = {}
         self._kinds: dict[type, Looker | None] = {}
         self.subclasses = False
+        self._old: frozenset[Record] = frozenset()
 
     def begin(self) -> None:
         """A transaction begins: what requests did to the state since the last one is nobody's effect."""
@@ -43,6 +44,7 @@ class Influence:
         self._walked.clear()
         self._holders.clear()
         self._kinds.clear()
+        self._old = frozenset(self._records.values())
         self.subclasses = any(record.classes for record in self._records.values())
 
     def renewed(self, name: str) -> None:
@@ -98,11 +100,15 @@ class Influence:
         """Look at everything below `key`; return what has other contents than when last seen."""
         self._walked.setdefault(key[0], set()).add(key[1])
         walker = self.walker()
+        kept = self._records.get(key[0]) in self._old
         changed = set()
         for identity, (obj, how, contents) in self._below(walker, key).items():
             seen = self._seen.get(identity)
+            if seen is not None:
+                seen.kept |= kept
             if seen is None or seen.how is How.SEEN:  # new, or now reached by a way that says more
-                self._seen[identity] = Seen(obj, how, contents, contents)
+                kept_before = seen is not None and seen.kept
+                self._seen[identity] = Seen(obj, how, contents, contents, kept or kept_before)
             elif how is seen.how and walker.differs(how, seen.last, contents):
                 changed.add(identity)
                 seen.last = contents
@@ -170,7 +176,7 @@ class Influence:
             if seen is not None:
                 self._restore_globals(record, seen)
         walker = self.walker()
-        for seen in list(self._seen.values()):
+        for seen in [seen for seen in self._seen.values() if seen.kept]:
             now = walker.contents(seen.obj, seen.how)
             if now is not None and walker.differs(seen.how, seen.first, now):
                 restore(seen)

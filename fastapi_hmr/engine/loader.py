@@ -115,9 +115,17 @@ class Finder:
                 return self._ours(spec)
         return None
 
+    def _conjured(self, spec: ModuleSpec) -> None:
+        """A finder or loader of the app's own makes this module: it goes with the module that defines those."""
+        maker = type(spec.loader).__module__
+        if maker in self._tracker.records:
+            self._tracker.conjured.setdefault(maker, set()).add(spec.name)
+
     def _ours(self, spec: ModuleSpec) -> ModuleSpec:
         if type(spec.loader) is SourceFileLoader and spec.origin and self._tracker.places.owns(spec.origin):
             spec.loader = Loader(spec.name, spec.origin, self._tracker, self._codes)
+        else:
+            self._conjured(spec)
         return spec
 
 
@@ -209,7 +217,7 @@ class ImportHook:
             find = getattr(finder, "find_spec", None)
             spec: ModuleSpec | None = find(top, None, None) if find and not isinstance(finder, Finder) else None
             if spec is not None:
-                places = [spec.origin] if spec.origin else []
+                places = [spec.origin] if spec.origin and spec.has_location else []
                 inner = [f"{where}/x" for where in spec.submodule_search_locations or ()]
                 return any(self._tracker.places.owns(place) for place in (*places, *inner))
         return False

@@ -68,6 +68,8 @@ class Seen:
     how: How
     first: Contents
     last: Contents
+    kept: bool
+    """Reached from a module that was not run again: to be restored if the transaction fails."""
 
 
 class Walker:

@@ -56,6 +56,8 @@ class Tracker:
         """Names that were looked for since a failure: what may heal it."""
         self.asked: set[Path] = set()
         """Paths likewise."""
+        self.conjured: dict[str, set[str]] = {}
+        """Modules that a first-party loader made, by the module of that loader."""
         self._mechanisms = mechanisms
         self._thread = 0
         self._token: Token[Any] | None = None

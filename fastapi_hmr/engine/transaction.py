@@ -53,8 +53,10 @@ class Transaction:
         self._mechanisms = mechanisms
         self._before = {record.name: record for record in self._records.values()}
         self._modules = dict(sys.modules)
+        self._path = list(sys.path)
         self._bound: list[tuple[dict[str, Any], str, object]] = []
         self._undone: list[Record] = []
+        self._conjured: set[str] = set()
         self._first = tracker.order
         self.ran: dict[str, None] = {}
         """The names that ran, in order."""
@@ -104,6 +106,9 @@ class Transaction:
         for record in dropped:
             self._records.remove(record.name)
             sys.modules.pop(record.name, None)
+            for name in self._tracker.conjured.get(record.name, ()):
+                sys.modules.pop(name, None)
+                self._conjured.add(name)
             self._unbind(record, names)
         self._orphan(names)
         return dropped
@@ -140,6 +145,8 @@ class Transaction:
                 more |= record.changed & kept
         if self._mechanisms.probes:
             more |= self._planner.environment(dropped, fresh) & kept
+        if sys.path != self._path:
+            more |= self._planner.moved(kept)
         if self._mechanisms.reach and self._may_be_lost(dropped):
             now = {record.name: record for record in self._records.values()}
             more |= kept - cold_order(now, self._entry).keys()
@@ -175,7 +182,7 @@ class Transaction:
             if self._modules.get(name) is not sys.modules[name]:
                 del sys.modules[name]
         for name, module in self._modules.items():
-            if isinstance(module, Module) or name not in sys.modules:
+            if isinstance(module, Module) or name in self._conjured or name not in sys.modules:
                 sys.modules[name] = module
         for record in self._undone:
             if record.name not in self._records:

@@ -1,12 +1,21 @@
 """SQLAlchemy: event listeners that a module put on classes of the library, or on the library as a whole."""
 
+import sys
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any
 
 from fastapi_hmr.engine.adapters import Adapter, Effect
 from fastapi_hmr.engine.effects import void
 
-type Listener = tuple[Any, str, Any]
+type Listener = tuple[Any, str, Any, tuple[Any, ...], dict[str, Any]]
+
+
+def _by_sqlalchemy(frame: FrameType | None) -> bool:
+    """Whether the library listens for its own purposes: that goes with its own objects."""
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("sqlalchemy.event."):
+        frame = frame.f_back  # listens_for()
+    return frame is not None and frame.f_globals.get("__name__", "").startswith("sqlalchemy.")
 
 
 class Events:
@@ -21,7 +30,8 @@ class Events:
 
         def listen(target: Any, identifier: str, fn: Any, *args: Any, **kw: Any) -> None:
             original(target, identifier, fn, *args, **kw)
-            self.log.append((target, identifier, fn))
+            if not _by_sqlalchemy(sys._getframe(1)):  # noqa: SLF001 - the only way to the caller
+                self.log.append((target, identifier, fn, args, kw))
 
         # listens_for() finds `listen` among the globals of its module
         api.listen = event.listen = listen
@@ -38,15 +48,16 @@ class Events:
             yield Effect(what, _removing(listener), self._adding(listener))
 
     def _adding(self, listener: Listener) -> Callable[[], None]:
-        return lambda: void(self._original(*listener))
+        target, identifier, fn, args, kw = listener
+        return lambda: void(self._original(target, identifier, fn, *args, **kw))
 
 
 def _removing(listener: Listener) -> Callable[[], None]:
     def remove() -> None:
         from sqlalchemy import event
 
-        if event.contains(*listener):
-            event.remove(*listener)
+        if event.contains(*listener[:3]):
+            event.remove(*listener[:3])
 
     return remove
 

@@ -32,6 +32,15 @@ def _name_table(function: str) -> Callable[[str, Any, dict[str, Any]], None]:
     return found or getattr(clsregistry, f"_{function}")
 
 
+def _managers() -> Any:
+    """What is to be configured when the next mapped class is used: not classes that are gone, they may fail."""
+    return _registry()._managers  # noqa: SLF001 - as above
+
+
+def _manager(cls: Any) -> Any:
+    return vars(cls).get("_sa_class_manager")
+
+
 class Tables:
     """The tables and class names that are known now."""
 
@@ -55,6 +64,7 @@ def _forgetting(tables: list[Any], classes: dict[str, Any]) -> Callable[[], None
             if _metadata().tables.get(table.key) is table:
                 _metadata().remove(table)
         for name, cls in classes.items():
+            _managers().pop(_manager(cls), None)
             if _classes().get(name) is cls:
                 _name_table("remove_class")(name, cls, _registry()._class_registry)  # noqa: SLF001 - as above
 
@@ -66,6 +76,8 @@ def _adding(tables: list[Any], classes: dict[str, Any]) -> Callable[[], None]:
         for table in tables:
             _metadata()._add_table(table.name, table.schema, table)  # noqa: SLF001 - the reverse of remove()
         for name, cls in classes.items():
+            if _manager(cls) is not None:
+                _managers()[_manager(cls)] = True
             _name_table("add_class")(name, cls, _registry()._class_registry)  # noqa: SLF001 - as above
 
     return add
