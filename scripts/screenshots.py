@@ -139,7 +139,7 @@ def edit(path: Path, old: str, new: str) -> None:
     text = path.read_text()
     if old not in text:
         sys.exit(f"{old!r} is not in {path.name}: the example app has changed, change this script too")
-    staged = path.parent.parent / ".staged"
+    staged = Path(tempfile.gettempdir()) / f".staged-{os.getpid()}"
     staged.write_text(text.replace(old, new))
     staged.replace(path)
 
@@ -163,8 +163,8 @@ def take(app: Path, page: Page, url: str) -> list[str]:
     edit(app / "models.py", "class EntryCreate(EntryBase:", "class EntryCreate(EntryBase):")
     page.wait_for_function("!document.querySelector('fastapi-hmr-overlay')")
     return [
-        figure("Saved: a word in <code>pages.py</code>, a colour in <code>site.css</code>", url, good, 620),
-        figure("Saved: a bracket too few in <code>models.py</code>", url, broken, 620),
+        figure("Saved: a word in <code>pages.py</code>, a colour in <code>site.css</code>", url, good, 700),
+        figure("Saved: a bracket too few in <code>models.py</code>", url, broken, 700),
     ]
 
 
@@ -178,20 +178,18 @@ def main() -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        command = ["fastapi-hmr", "main:app", "--reload", "--no-access-log"]
+        command = ["fastapi-hmr", "main:app", "--reload", "--log-level", "warning"]
         env = {name: value for name, value in os.environ.items() if name != "NO_COLOR"} | {
             "DAYBOOK_DATABASE": f"{folder}/daybook.db",
             "DAYBOOK_STARTUP_SECONDS": "0",
             "TERM": "xterm-256color",
             "COLUMNS": str(COLUMNS),
         }
-        terminal = Terminal(
-            [str(Path(sys.executable).with_name(command[0])), *command[1:], "--port", str(port)], app, env
-        )
+        terminal = Terminal([sys.executable, "-m", "fastapi_hmr", *command[1:], "--port", str(port)], app, env)
         wait_until(lambda: "startup complete" in terminal.text or "http://" in terminal.text, "the start")
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         try:
-            page = browser.new_page(viewport={"width": 620, "height": 560}, device_scale_factor=1.5)
+            page = browser.new_page(viewport={"width": 700, "height": 580}, device_scale_factor=1.5)
             figures = take(app, page, f"http://127.0.0.1:{port}/")
             page.close()
             terminal.stop()
@@ -199,6 +197,9 @@ def main() -> None:
             prompt = f'<span style="color:{COLORS[2]}">~/daybook $</span> {" ".join(command)}\n'
             draw(browser, "terminal.png", window("daybook", f"<pre>{prompt}{to_html(shown)}</pre>", "terminal"))
             draw(browser, "refresh.png", f'<div class="row">{"".join(figures)}</div>'.replace(f":{port}", ":8000"))
+        except Exception:
+            print(terminal.text, file=sys.stderr)
+            raise
         finally:
             terminal.process.kill()
             browser.close()

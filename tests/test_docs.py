@@ -14,7 +14,7 @@ import uvicorn
 
 import fastapi_hmr
 from tests.conftest import Serve
-from tests.utils import ROOT, Project, hmr_argv, wait_until
+from tests.utils import ROOT, Project, Server, free_port, hmr_argv, wait_until
 
 DOCUMENTS = sorted(
     path.relative_to(ROOT) for folder in (ROOT, ROOT / "docs", ROOT / "example_app") for path in folder.glob("*.md")
@@ -118,6 +118,20 @@ def test_the_dev_snippet_serves(project: Project, serve: Serve) -> None:
     assert "int(sys.argv[1])" in project["main.py"]
     server = serve(argv=[sys.executable, "main.py", "{port}"])
     assert server.json("/openapi.json")
+
+
+def test_the_settings_snippet_sets(project: Project) -> None:
+    """README's table in pyproject.toml switches refresh on and chooses the port."""
+    (snippet,) = blocks("README.md", "toml")
+    port = free_port()
+    project["pyproject.toml"] = snippet.replace("9000", str(port))
+    project["main.py"] = "from fastapi import FastAPI\n\napp = FastAPI()\n"
+    server = Server(hmr_argv("main:app"), project.root, port=port)
+    try:
+        server.wait_ready()
+        assert "pages     refresh after each save" in server.output
+    finally:
+        server.stop()
 
 
 def test_the_lifespan_snippet_tells_a_reload(project: Project, serve: Serve) -> None:
