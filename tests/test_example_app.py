@@ -40,14 +40,7 @@ def daybook(tmp_path: Path) -> Iterator[Server]:
     shutil.copytree(ROOT / "example_app", folder, ignore=shutil.ignore_patterns("__pycache__"))
     server = start(folder, tmp_path / "daybook.db")
     yield server
-    end(server)
-
-
-def end(server: Server) -> None:
-    """Stop it and close its pipe, so that no ResourceWarning is left for another test."""
     server.stop()
-    assert server.process.stdout is not None
-    server.process.stdout.close()
 
 
 def test_pages_answer_with_sample_entries(daybook: Server) -> None:
@@ -142,7 +135,7 @@ def test_a_changed_model_keeps_the_entries(daybook: Server, tmp_path: Path) -> N
         assert httpx.get(f"{again.url}/api/entries/{entry['id']}").json() == {**entry, "mood": "calm"}
         assert len(httpx.get(f"{again.url}/api/entries").json()) > 1
     finally:
-        end(again)
+        again.stop()
 
 
 def test_it_starts_slowly_on_purpose_and_leaves_no_warning(daybook: Server) -> None:
