@@ -102,8 +102,23 @@ class Reloader:
             self._assets(save)
             return None
         self._switch.close_gate()
-        await self._settle(await self._engine.apply(save.changes), save)
+        await self._settle(await self._apply(save), save)
         return None
+
+    async def _apply(self, save: _Save) -> Outcome:
+        """What the engine makes of an edit.
+
+        It only waits for anything where it asks a child process about a failure: meanwhile the old generation,
+        untouched, may as well answer.
+        """
+        building = asyncio.ensure_future(self._engine.apply(save.changes))
+        await asyncio.sleep(0)
+        if not building.done() and not self._between and self._switch.serving:
+            self._switch.open_gate()
+        outcome = await building
+        if not isinstance(outcome, Broken):
+            self._switch.close_gate()
+        return outcome
 
     def _assets(self, save: _Save) -> None:
         """Files that no module read: pages may show them."""
