@@ -74,3 +74,51 @@ class Engine:
                 }
             case NeedsRestart():
                 return {"rung": "process", "why": outcome.reason}
+
+
+class WithoutState(Engine):
+    """Nobody notices that a module changes another's state."""
+
+    mechanisms = Mechanisms(state=False, ladder=False)
+
+
+class WithoutProcess(Engine):
+    """Nothing that was done to the process is undone."""
+
+    mechanisms = Mechanisms(process=False, ladder=False)
+
+
+class WithoutAdapters(Engine):
+    """Registries of libraries keep what they have."""
+
+    mechanisms = Mechanisms(adapters=False, ladder=False)
+
+
+class WithoutForeign(Engine):
+    """Objects of libraries stay patched."""
+
+    mechanisms = Mechanisms(foreign=False, ladder=False)
+
+
+class WithoutProbes(Engine):
+    """Questions to disk and environment are no dependencies."""
+
+    mechanisms = Mechanisms(probes=False)
+
+
+class WithoutReach(Engine):
+    """Modules that nothing imports any more stay."""
+
+    mechanisms = Mechanisms(reach=False)
+
+
+class WithoutOrder(Engine):
+    """The order of effects on kept modules does not matter."""
+
+    mechanisms = Mechanisms(order=False)
+
+
+class WithoutLadder(Engine):
+    """A failed update is the end."""
+
+    mechanisms = Mechanisms(ladder=False)

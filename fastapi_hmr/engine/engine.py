@@ -241,6 +241,8 @@ class Engine:
             return NeedsRestart(f"{why}; a fresh import raised {summary(error)}, and a cold start works")
 
     async def _new_process(self, why: str) -> Broken | NeedsRestart:
+        if not self._mechanisms.ladder:
+            return self._broken(RuntimeError(why))
         if await self._works_cold():
             return NeedsRestart(why)
         return self._broken(RuntimeError(f"{why}, and a cold start of the present files fails"))
