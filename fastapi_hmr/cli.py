@@ -5,6 +5,7 @@ import os
 import platform
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ def _adapted(parameter: click.Parameter) -> click.Parameter:
         if name == "reload":
             parameter.opts = ["--reload", "--refresh"]
         if name == "reload_dirs":
-            parameter.type = click.STRING  # a glob does not exist as a path; whether it matches is checked later
+            parameter.type = click.Path()  # uvicorn's must exist, which a glob does not; build() looks at it
         if name == "reload_delay":
             parameter.show_default = False
         if name == "workers":
@@ -122,19 +123,17 @@ class Command(click.Command):
         except click.UsageError as error:
             origin = _origin(ctx, error.param) if isinstance(error, click.BadParameter) else ""
             # Without a context click leaves out the two lines of usage that would come first.
+            origin = f" (from {origin})" if origin else ""
             raise click.UsageError(f"{error.format_message()}{origin} See `fastapi-hmr --help`.") from None
 
 
 def _origin(context: click.Context, parameter: click.Parameter | None) -> str:
+    """Where a value came from, if that is not the command line."""
     source = context.get_parameter_source(parameter.name or "") if parameter else None
-    if parameter is None or source is None:
-        return ""
-    if source is ParameterSource.DEFAULT_MAP:
-        return f" (from [tool.{TABLE}] in pyproject.toml)"
-    if source is ParameterSource.ENVIRONMENT:
+    if parameter is not None and source is ParameterSource.ENVIRONMENT:
         names = [parameter.envvar] if isinstance(parameter.envvar, str) else list(parameter.envvar or ())
-        return f" (from {next((name for name in names if os.environ.get(name)), 'the environment')})"
-    return ""
+        return next((name for name in names if os.environ.get(name)), "the environment")
+    return f"[tool.{TABLE}] in pyproject.toml" if source is ParameterSource.DEFAULT_MAP else ""
 
 
 def _defaults(table: Mapping[str, Any], parameters: list[click.Parameter]) -> dict[str, Any]:
@@ -142,19 +141,21 @@ def _defaults(table: Mapping[str, Any], parameters: list[click.Parameter]) -> di
 
     Raises HmrError for a key that is no option.
     """
-    names: dict[str, str] = {}
+    names: dict[str, click.Parameter] = {}
     for parameter in parameters:
         for option in (parameter.name or "", *parameter.opts):
-            names[option.lstrip("-").replace("_", "-")] = parameter.name or ""
+            names[option.lstrip("-").replace("_", "-")] = parameter
     defaults: dict[str, Any] = {}
     for key, value in table.items():
-        name = names.get(key.replace("_", "-"))
-        if name is None:
+        found = names.get(key.replace("_", "-"))
+        if found is None:
             hint = did_you_mean(key.replace("_", "-"), names)
             raise HmrError(
                 f"[tool.{TABLE}] in pyproject.toml has {key!r}, which is no option{hint}: correct or remove it"
             )
-        defaults[name] = value
+        several = isinstance(found, click.Option) and found.multiple
+        # click would take a single string for a list of letters.
+        defaults[found.name or ""] = [value] if several and isinstance(value, str) else value
     return defaults
 
 
@@ -166,6 +167,8 @@ def config_from_context(context: click.Context) -> Config:
     options = dict(context.params)
     own = {option.name: options.pop(option.name) for option in our_options() if option.name}
     source = discover(options.pop("app"), app_dir=options.pop("app_dir"), factory=options.pop("factory"))
+    app = next(parameter for parameter in context.command.params if parameter.name == "app")
+    source = replace(source, origin=_origin(context, app) or source.origin)
     options["headers"] = [header.split(":", 1) for header in options["headers"]]
     if options["log_config"] is None:
         del options["log_config"]  # uvicorn's default is its own configuration, and None means none at all

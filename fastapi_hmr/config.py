@@ -131,7 +131,9 @@ def build(
 
 def find_roots(source: AppSource, directories: Iterable[Path] = ()) -> tuple[Path, ...]:
     """Where first-party code is: here, where the app is imported from, where its package is, and `directories`."""
-    roots = [Path.cwd(), source.search_path, *directories]
+    roots = [source.search_path, *directories]
+    if not Path.home().is_relative_to(Path.cwd()):  # run from the home directory or above, the app is somewhere below
+        roots.insert(0, Path.cwd())
     if source.file is not None and not _installed(source.file):
         # An editable install may live far from here; its package is first-party all the same.
         package = source.file if source.file.is_dir() else source.file.parent

@@ -28,7 +28,7 @@ def discover(argument: str | None, *, app_dir: str | None = None, factory: bool 
         raise ConfigError(f"--app-dir {str(base)!r} is not a directory: give the one that holds the app's package")
     base = base.resolve()
     if argument:
-        return _named(argument, base, bool(app_dir), factory, "given")
+        return _named(argument, base, bool(app_dir), factory, "")
     entrypoint = _entrypoint(base)
     if entrypoint:
         return _named(entrypoint, base, bool(app_dir), factory, "[tool.fastapi] entrypoint in pyproject.toml")
@@ -97,10 +97,10 @@ def _walk(spec: importlib.machinery.ModuleSpec, name: str, rest: Sequence[str]) 
 def _named(argument: str, base: Path, chosen: bool, factory: bool, origin: str) -> AppSource:
     """What somebody wrote: a path, perhaps with `:attribute`, or an import string."""
     left, colon, right = argument.rpartition(":")
-    location, attribute = (left, right or None) if colon else (argument, None)
+    location, attribute = (left, right) if colon else (argument, None)
     if colon and not (left and right):
         raise AppNotFound(f"{argument!r} is not complete: write `package.module:app` or `path/to/file.py:app`")
-    path = _as_path(location, base)
+    path = _as_path(location, base) if _is_path(location) else _as_name(location, attribute, base)
     if path is None:
         return _import_string(argument, location, attribute, base, chosen, factory, origin)
     if path.is_dir():
@@ -108,20 +108,27 @@ def _named(argument: str, base: Path, chosen: bool, factory: bool, origin: str) 
     return _from_file(path, attribute, base, chosen, factory, origin)
 
 
-def _as_path(location: str, base: Path) -> Path | None:
-    """The path that is meant, or None where it is a module's name."""
-    looks = "/" in location or "\\" in location or location.endswith(".py") or location.startswith(("~", ".."))
+def _is_path(location: str) -> bool:
+    return "/" in location or "\\" in location or location.endswith(".py") or location.startswith(("~", "."))
+
+
+def _as_path(location: str, base: Path) -> Path:
+    """The file or directory that is meant, from here or from --app-dir."""
     for path in (Path(location).expanduser(), base / location):
-        if path.is_file() and (looks or path.suffix == ".py"):
+        if path.exists():
             return path.resolve()
-        if path.is_dir() and (looks or "." not in location or location == "."):
-            return path.resolve()
-    if not looks:
-        return None
-    name = Path(location).name
     parent = (base / location).parent
-    near = did_you_mean(name, [p.name for p in parent.iterdir()]) if parent.is_dir() else ""
+    near = did_you_mean(Path(location).name, [p.name for p in parent.iterdir()]) if parent.is_dir() else ""
     raise AppNotFound(f"path {location!r} does not exist under {base}{near}: correct it, or name a module")
+
+
+def _as_name(location: str, attribute: str | None, base: Path) -> Path | None:
+    """The directory that a bare name means, which may have its app in one of the usual places; None for a module."""
+    folder = base / location
+    if attribute or not folder.is_dir():
+        return None
+    package_first = (folder / "__init__.py").is_file() or not folder.with_suffix(".py").is_file()
+    return folder if package_first else None
 
 
 def _from_directory(
@@ -132,10 +139,10 @@ def _from_directory(
         return _from_file(init, attribute, base, chosen, factory, origin)
     inside = _usual_place(path)
     if inside is not None:
-        return _from_file(inside, attribute, base, chosen, factory, f"{origin}, found in {_short(inside, base)}")
+        return _from_file(inside, attribute, base, chosen, factory, f"found in {_short(inside, base)}")
     if init.is_file():
         return _from_file(init, attribute, base, chosen, factory, origin)
-    raise AppNotFound(f"directory {str(path)!r} has none of {', '.join(USUAL_PLACES)}: name the app's file")
+    raise AppNotFound(f"directory {str(path)!r} has none of {', '.join(USUAL_PLACES)}: name the file that has the app")
 
 
 def _from_file(path: Path, attribute: str | None, base: Path, chosen: bool, factory: bool, origin: str) -> AppSource:
@@ -198,6 +205,11 @@ def _import_string(
     if found is None:
         raise AppNotFound(_no_module(argument, module, attribute, search))
     file, folder = found
+    if file.is_dir():
+        inside = _usual_place(file)
+        inner = ".".join(inside.relative_to(file).with_suffix("").parts) if inside else ""
+        near = f"did you mean `{module}.{inner}:{attribute or 'app'}`?" if inner else "name a module in it"
+        raise AppNotFound(f"module {module!r} is the directory {str(file)!r}, which has no __init__.py: {near}")
     return AppSource(module, attribute, folder if folder in search else base, factory, origin, file)
 
 

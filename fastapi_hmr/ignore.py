@@ -17,9 +17,9 @@ FILES = re.compile(
       .*\.py[co] | .*\.pyd\.tmp
     | .*~ | \#.*\# | \.\#.* | 4913
     | .*\.sw[a-px] | .*\.kate-swp | .*\.crswap
-    | .*\.tmp\d* | .*\.tmp\.\w+ | .*\.vsctmp | .*\.bak | .*\.orig | .*\.rej
+    | .*\.tmp\d* | .*\.tmp\.[\w.]+ | .*\.vsctmp | .*\.bak | .*\.orig | .*\.rej
     | sed\w{6} | .*___jb_(?:tmp|old|bak)___ | \.goutputstream-.* | \.fuse_hidden.* | \.nfs[0-9a-f]+ | \.~lock\..*
-    | .*-wal | .*-shm | .*-journal
+    | .*\..*-(?:wal|shm|journal)
     | .*\.log(?:\.\w+)* | .*\.pid | .*\.sock
     | \.coverage(?:\..*)? | \.DS_Store | Thumbs\.db | desktop\.ini
     """,
@@ -91,7 +91,7 @@ def compile_globs(globs: Iterable[str], roots: Sequence[Path]) -> Callable[[str]
         body = _translate(text.lstrip("/"))
         if os.path.isabs(text) and any(_related(text, base) for base in bases):  # noqa: PTH117 - a glob, not a path
             starts = ["/"]
-        elif "/" in text.removesuffix("/**"):
+        elif "/" in text:
             starts = [re.escape(base.rstrip("/")) + "/" for base in bases]
         else:
             starts = [re.escape(base.rstrip("/")) + "/(?:.*/)?" for base in bases]

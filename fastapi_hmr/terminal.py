@@ -34,7 +34,9 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 class Terminal:
     """Writes to `stream` itself, so that no logging configuration of the app can silence it."""
 
-    def __init__(self, stream: TextIO, *, color: bool, clock: Callable[[], str] = lambda: time.strftime("%X")) -> None:
+    def __init__(
+        self, stream: TextIO, *, color: bool, clock: Callable[[], str] = lambda: time.strftime("%H:%M:%S")
+    ) -> None:
         self._stream, self._color, self._clock = stream, color, clock
         self._arrow = "→" if _can_print(stream, "→") else "->"
         self._refresh = False

@@ -58,14 +58,10 @@ class ErrorReport:
 
 def report(error: BaseException, *, roots: Sequence[Path]) -> ErrorReport:
     """Describe an exception for a person: never values of locals, and never an exception of its own."""
-    inner, notes = _unwrapped(error)
+    inner, notes = _unwrapped(error, roots)
     frames = _frames(inner, roots)
     if inner is not error:
         frames = [*_frames(error, roots), *frames]
-    if len(frames) > MAX_FRAMES:
-        left_out = len(frames) - MAX_FRAMES
-        frames = [*frames[: MAX_FRAMES // 3], *frames[left_out + MAX_FRAMES // 3 :]]
-        notes.append(f"{left_out} frames in the middle left out")
     notes += _chain(inner, roots)
     with contextlib.suppress(Exception):
         notes += [str(note) for note in getattr(inner, "__notes__", ())]
@@ -109,14 +105,14 @@ def _marked(frame: Frame) -> Iterator[str]:
             yield f"      {' ' * width} | {mark}"
 
 
-def _unwrapped(error: BaseException) -> tuple[BaseException, list[str]]:
+def _unwrapped(error: BaseException, roots: Sequence[Path]) -> tuple[BaseException, list[str]]:
     """The exception that matters in a group of one; what else a group holds, as notes."""
     notes: list[str] = []
     while isinstance(error, BaseExceptionGroup):
         inner = error.exceptions
         if len(inner) > 1:
             notes.append(f"{len(inner)} errors together:")
-            notes += [f"- {_one_line(each)}" for each in inner[:MAX_CHAIN]]
+            notes += [f"- {_one_line(each)}{_where(each, roots)}" for each in inner[:MAX_CHAIN]]
             if len(inner) > MAX_CHAIN:
                 notes.append(f"- and {len(inner) - MAX_CHAIN} more")
             break
@@ -134,10 +130,14 @@ def _chain(error: BaseException, roots: Sequence[Path]) -> Iterator[str]:
         if before is None or id(before) in seen:
             return
         seen.add(id(before))
-        own = [frame for frame in _frames(before, roots) if not frame.library]
-        where = f" ({place(own[-1], Path.cwd())})" if own else ""
-        yield f"{'caused by' if cause else 'while handling'} {_one_line(before)}{where}"
+        yield f"{'caused by' if cause else 'while handling'} {_one_line(before)}{_where(before, roots)}"
         error = before
+
+
+def _where(error: BaseException, roots: Sequence[Path]) -> str:
+    """The innermost place in the user's code."""
+    own = [frame for frame in _frames(error, roots) if not frame.library]
+    return f" ({place(own[-1], Path.cwd())})" if own else ""
 
 
 def _one_line(error: BaseException) -> str:
@@ -187,17 +187,22 @@ def _shortened(text: str, limit: int) -> str:
 def _frames(error: BaseException, roots: Sequence[Path]) -> list[Frame]:
     frames: list[Frame] = []
     try:
-        frames.extend(
-            _frame(step, roots)
-            for step in _steps(error.__traceback__)
-            if not _is_machinery(step.tb_frame.f_code.co_filename)
-        )
+        steps = [step for step in _steps(error.__traceback__) if not _is_machinery(step.tb_frame.f_code.co_filename)]
+        left_out = max(0, len(steps) - MAX_FRAMES)
+        above, below = steps[: MAX_FRAMES // 3], steps[MAX_FRAMES // 3 + left_out :]
+        frames.extend(_frame(step, roots) for step in above)
+        if left_out:
+            frames.append(_marker(f"({left_out} frames left out)"))
+        frames.extend(_frame(step, roots) for step in below)
         if isinstance(error, SyntaxError) and error.filename and error.lineno:
             frames.append(_syntax_frame(error, roots))
     except Exception as failure:  # noqa: BLE001 - a report with fewer frames is better than none
-        with contextlib.suppress(Exception):
-            frames.append(Frame("<unknown>", 0, f"(no more frames: {type(failure).__name__})", None, None, (), True))
+        frames.append(_marker(f"(no more frames: {type(failure).__name__})"))
     return frames
+
+
+def _marker(text: str) -> Frame:
+    return Frame("...", 0, text, None, None, (), library=True)
 
 
 def _steps(step: TracebackType | None) -> Iterator[TracebackType]:
