@@ -21,11 +21,13 @@ def resolve(source: AppSource, module: ModuleType) -> object:
     """
     name = source.attribute or _only_app(source, module)
     found: Any = module
+    path: list[str] = []
     for part in name.split("."):
         try:
             found = getattr(found, part)
         except AttributeError:
-            raise AppNotFound(_no_attribute(source, module, found, part)) from None
+            raise AppNotFound(_no_attribute(source, module, found, path, part)) from None
+        path.append(part)
     text = f"{source.module}:{name}"
     app = _made(found, text) if source.factory else _maybe_made(found, text)
     if not callable(app):
@@ -134,8 +136,8 @@ def _apps(module: ModuleType) -> list[str]:
     return []
 
 
-def _no_attribute(source: AppSource, module: ModuleType, owner: object, part: str) -> str:
-    where = f"module {source.module!r}" if owner is module else f"{source.attribute!r} of module {source.module!r}"
+def _no_attribute(source: AppSource, module: ModuleType, owner: object, path: list[str], part: str) -> str:
+    where = f"{'.'.join(path)!r} of module {source.module!r}" if path else f"module {source.module!r}"
     near = did_you_mean(part, [name for name in dir(owner) if not name.startswith("_")])
     return f"no {part!r} in {where}{near or _others(module)}: define it, or correct `{source}`"
 

@@ -1,0 +1,368 @@
+"""Finding the app: strings, paths, nothing at all, a running script; and getting it from its module."""
+
+import runpy
+import sys
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from starlette.applications import Starlette
+
+from fastapi_hmr.config import AppSource
+from fastapi_hmr.discover import discover, main_source, resolve
+from fastapi_hmr.exceptions import AppNotFound, ConfigError
+from tests.utils import Project
+
+APP = "from fastapi import FastAPI\napp = FastAPI()\n"
+
+
+@pytest.fixture
+def here(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """The project as the working directory, on sys.path as under `python -m`, and nothing imported from it."""
+    monkeypatch.chdir(project.root)
+    monkeypatch.syspath_prepend(str(project.root))
+    before = set(sys.modules)
+    yield project
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", None) or "").startswith(str(project.root)):
+            del sys.modules[name]
+
+
+def found(
+    argument: str | None, project: Project, *, app_dir: str | None = None, factory: bool = False
+) -> tuple[str, str | None, str]:
+    """Module, attribute and search path (relative to the project) of what `argument` means."""
+    source = discover(argument, app_dir=app_dir, factory=factory)
+    assert source.factory is factory
+    assert source.file is not None
+    assert source.file.exists()
+    return source.module, source.attribute, str(source.search_path.relative_to(project.root))
+
+
+def fill(project: Project, *names: str) -> None:
+    """Make files: apps, and empty `__init__.py`."""
+    for name in names:
+        project[name] = "" if name.endswith("__init__.py") else APP
+
+
+@pytest.mark.parametrize(
+    ("files", "argument", "expected"),
+    [
+        (["main.py"], "main:app", ("main", "app", ".")),
+        (["main.py"], "main:app.inner", ("main", "app.inner", ".")),
+        (["main.py"], "main", ("main", None, ".")),
+        (["main.py"], "main.py", ("main", None, ".")),
+        (["main.py"], "./main.py", ("main", None, ".")),
+        (["main.py"], "main.py:api", ("main", "api", ".")),
+        (["pkg/__init__.py", "pkg/main.py"], "pkg.main:app", ("pkg.main", "app", ".")),
+        (["pkg/__init__.py", "pkg/main.py"], "pkg/main.py", ("pkg.main", None, ".")),
+        (["pkg/__init__.py", "pkg/main.py"], "pkg/main.py:app", ("pkg.main", "app", ".")),
+        (["pkg/__init__.py", "pkg/sub/__init__.py", "pkg/sub/m.py"], "pkg/sub/m.py", ("pkg.sub.m", None, ".")),
+        (["pkg/main.py"], "pkg.main:app", ("pkg.main", "app", ".")),
+        (["app/main.py"], "app/main.py", ("main", None, "app")),
+        (["src/main.py"], "src/main.py", ("main", None, "src")),
+        (["src/pkg/__init__.py", "src/pkg/main.py"], "src/pkg/main.py", ("pkg.main", None, "src")),
+        (["src/pkg/__init__.py", "src/pkg/main.py"], "pkg.main:app", ("pkg.main", "app", "src")),
+        (["pkg/__init__.py", "pkg/main.py"], "pkg", ("pkg.main", None, ".")),
+        (["pkg/__init__.py", "pkg/main.py"], "pkg/", ("pkg.main", None, ".")),
+        (["pkg/__init__.py", "pkg/app.py"], "./pkg", ("pkg.app", None, ".")),
+        (["pkg/__init__.py"], "pkg", ("pkg", None, ".")),
+        (["pkg/__init__.py"], "pkg:app", ("pkg", "app", ".")),
+        (["pkg/__init__.py", "pkg/main.py"], "pkg:app", ("pkg", "app", ".")),
+        (["app.py", "app/x.py"], "app", ("app", None, ".")),
+        (["service/main.py"], "service", ("main", None, "service")),
+        (["main.py"], ".", ("main", None, ".")),
+        (["main.py"], None, ("main", None, ".")),
+        (["app.py", "app/main.py"], None, ("app", None, ".")),
+        (["api.py"], None, ("api", None, ".")),
+        (["app/__init__.py", "app/main.py"], None, ("app.main", None, ".")),
+        (["app/__init__.py", "app/api.py", "app/app.py"], None, ("app.app", None, ".")),
+        (["src/main.py"], None, ("main", None, "src")),
+        (["src/app/__init__.py", "src/app/main.py"], None, ("app.main", None, "src")),
+        (["src/shop/__init__.py", "src/shop/main.py"], None, ("shop.main", None, "src")),
+    ],
+)  # fmt: skip
+def test_app_is_found(
+    here: Project, files: list[str], argument: str | None, expected: tuple[str, str | None, str]
+) -> None:
+    """The module's real name, and the folder that it is imported from."""
+    fill(here, *files)
+    assert found(argument, here) == expected
+
+
+def test_package_with_an_app_in_its_init_is_the_app(here: Project) -> None:
+    """`fastapi-hmr pkg`: the package's own app goes before one in pkg/main.py."""
+    fill(here, "pkg/main.py")
+    here["pkg/__init__.py"] = APP
+    assert found("pkg", here) == ("pkg", None, ".")
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ("from app.routers import items", ("app.main", None, ".")),
+        ("import app.routers", ("app.main", None, ".")),
+        ("from .routers import items", ("app.main", None, ".")),
+        ("from routers import items", ("main", None, "app")),
+        ("from application import x", ("main", None, "app")),
+    ],
+)
+def test_package_without_init_is_known_by_its_imports(
+    here: Project, statement: str, expected: tuple[str, str | None, str]
+) -> None:
+    """`app/main.py` that imports `app.routers` only works as `app.main`; the others would break by it."""
+    here["app/main.py"] = f"{statement}\n{APP}"
+    assert found("app/main.py", here) == expected
+
+
+def test_app_dir_is_where_modules_are_looked_for(here: Project) -> None:
+    """As uvicorn's --app-dir; a path below it gets its name from there."""
+    fill(here, "backend/service/main.py")
+    assert found("service.main:app", here, app_dir="backend") == ("service.main", "app", "backend")
+    assert found("backend/service/main.py", here, app_dir="backend") == ("service.main", None, "backend")
+    assert found("service/main.py", here, app_dir="backend") == ("service.main", None, "backend")
+    fill(here, "backend/main.py", "backend/service/inner/other.py")
+    assert found(None, here, app_dir="backend") == ("main", None, "backend")
+    with pytest.raises(AppNotFound, match="no module 'main'"):
+        discover("main:app", app_dir="backend/service/inner")
+
+
+def test_entrypoint_of_pyproject_goes_before_the_usual_places(here: Project) -> None:
+    """`[tool.fastapi] entrypoint`, with or without an attribute; an argument goes before it."""
+    fill(here, "main.py", "other.py")
+    here["pyproject.toml"] = '[tool.fastapi]\nentrypoint = "other:api"\n'
+    assert found(None, here) == ("other", "api", ".")
+    assert "pyproject.toml" in discover(None).origin
+    assert found("main:app", here) == ("main", "app", ".")
+
+
+def test_installed_module_is_found_where_it_is(here: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An editable install is on sys.path, outside the working directory."""
+    (tmp_path / "elsewhere/shop").mkdir(parents=True)
+    (tmp_path / "elsewhere/shop/__init__.py").write_text("")
+    (tmp_path / "elsewhere/shop/main.py").write_text(APP)
+    monkeypatch.syspath_prepend(str(tmp_path / "elsewhere"))
+    source = discover("shop.main:app")
+    assert source.file == tmp_path / "elsewhere/shop/main.py"
+    assert source.search_path == here.root
+
+
+def test_nothing_is_imported(here: Project) -> None:
+    """Finding the app must not run it: only the engine may."""
+    here["pkg/__init__.py"] = "raise RuntimeError('imported')\n"
+    here["pkg/main.py"] = "raise RuntimeError('imported')\n"
+    for argument in ("pkg.main:app", "pkg/main.py", "pkg"):
+        assert discover(argument).module == "pkg.main"
+    assert not [name for name in sys.modules if name.partition(".")[0] == "pkg"]
+
+
+@pytest.mark.parametrize(
+    ("argument", "says"),
+    [
+        ("nothere:app", "no module 'nothere'.*--app-dir"),
+        ("mian:app", "did you mean 'main'"),
+        ("pkg.mian:app", "did you mean 'pkg.main'"),
+        ("main.app", "write `main:app`"),
+        ("main:", "not complete"),
+        (":app", "not complete"),
+        ("main:app-x", "'app-x'"),
+        ("ma in:app", "neither a path"),
+        ("nothere.py", "'nothere.py' does not exist"),
+        ("mian.py", "did you mean 'main.py'"),
+        ("pkg/mian.py:app", "did you mean 'main.py'"),
+        ("folder", "has none of main.py"),
+        ("folder:app", "has no __init__.py: name a module in it"),
+        ("plain:app", "did you mean `plain.main:app`"),
+        ("./data.txt", "not a Python file"),
+    ],
+)
+def test_what_does_not_exist_is_named_with_the_remedy(here: Project, argument: str, says: str) -> None:
+    """Bad input is found before anything starts."""
+    fill(here, "main.py", "pkg/__init__.py", "pkg/main.py", "plain/main.py", "folder/x.py")
+    here["data.txt"] = ""
+    with pytest.raises(AppNotFound, match=says):
+        discover(argument)
+
+
+def test_app_dir_that_is_none_is_refused(here: Project) -> None:
+    """A typing error in the option is not an unknown module."""
+    fill(here, "main.py")
+    with pytest.raises(ConfigError, match="--app-dir 'nowhere'"):
+        discover("main:app", app_dir="nowhere")
+
+
+def script(project: Project, name: str) -> dict[str, Any]:
+    """Globals of a file run as `python file` runs it."""
+    return runpy.run_path(str(project.root / name), run_name="__main__") | {"__spec__": None}
+
+
+def test_main_source_of_a_script_is_its_module(here: Project) -> None:
+    """`python main.py`: the object is found again by the name that it has in the script."""
+    here["main.py"] = APP
+    space = script(here, "main.py")
+    source = main_source(space["app"], space)
+    assert (source.module, source.attribute, source.search_path) == ("main", "app", here.root)
+
+
+def test_main_source_prefers_the_usual_name(here: Project) -> None:
+    """One app under several names."""
+    here["main.py"] = APP + "application = app\nfirst = app\n"
+    space = script(here, "main.py")
+    assert main_source(space["app"], {"zzz": space["app"], **space}).attribute == "app"
+
+
+def test_main_source_of_a_file_in_a_package_is_the_packages_module(here: Project) -> None:
+    """`python pkg/sub/main.py`, and from inside the folder with a relative file name."""
+    fill(here, "pkg/__init__.py", "pkg/sub/__init__.py", "pkg/sub/main.py")
+    space = script(here, "pkg/sub/main.py")
+    for name in (space["__file__"], "pkg/sub/main.py", "./pkg/sub/../sub/main.py"):
+        source = main_source(space["app"], {**space, "__file__": name})
+        assert (source.module, source.search_path) == ("pkg.sub.main", here.root)
+
+
+def test_main_source_under_python_m_is_what_was_run(here: Project) -> None:
+    """`python -m folder.main` needs no `__init__.py`: the spec has the name; `python -m pkg` runs `pkg.__main__`."""
+    fill(here, "folder/main.py", "pkg/__init__.py", "pkg/__main__.py")
+    for name in ("folder.main", "pkg.__main__"):
+        space = runpy.run_module(name, run_name="__main__")
+        source = main_source(space["app"], space)
+        assert (source.module, source.attribute, source.search_path) == (name, "app", here.root)
+
+
+def test_main_source_of_an_import_string(here: Project) -> None:
+    """Found as an import in the script would be."""
+    fill(here, "pkg/__init__.py", "pkg/main.py")
+    source = main_source("pkg.main:create", {})
+    assert (source.module, source.attribute, source.search_path) == ("pkg.main", "create", here.root)
+    assert main_source("pkg.main", {}).attribute is None
+    with pytest.raises(AppNotFound, match="no module 'nothere'"):
+        main_source("nothere:app", {})
+    with pytest.raises(AppNotFound, match="not an import string"):
+        main_source("pkg/main.py:app", {})
+    fill(here, "lib/deep.py")
+    assert main_source("deep:app", {}, app_dir="lib").search_path == here.root / "lib"
+
+
+def test_main_source_of_an_object_without_a_name_says_what_to_do(here: Project) -> None:
+    """`dev(create_app())` can't be made again after a save."""
+    here["main.py"] = "x = 1\n"
+    with pytest.raises(AppNotFound, match=r"not a global of main\.py.*import string"):
+        main_source(FastAPI(), script(here, "main.py"))
+
+
+def test_main_source_without_a_file_says_so() -> None:
+    """`python -c` and the interactive prompt have nothing to reload."""
+    app = FastAPI()
+    with pytest.raises(AppNotFound, match="needs a script in a file"):
+        main_source(app, {"__name__": "__main__", "app": app})
+
+
+def module_of(**content: Any) -> types.ModuleType:
+    """A module that has just run."""
+    module = types.ModuleType("main")
+    vars(module).update(content)
+    return module
+
+
+def resolved(attribute: str | None, *, factory: bool = False, **content: Any) -> object:
+    """What `main:<attribute>` is in a module of this content."""
+    return resolve(AppSource("main", attribute, Path(), factory), module_of(**content))
+
+
+async def asgi(scope: Any, receive: Any, send: Any) -> None:
+    """The smallest ASGI app."""
+
+
+def test_resolve_takes_any_asgi_app() -> None:
+    """FastAPI, Starlette, a plain function, an object with `__call__`, an attribute path."""
+
+    class Wrapped:
+        inner = asgi
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...
+
+    for app in (FastAPI(), Starlette(), asgi, Wrapped()):
+        assert resolved("app", app=app) is app
+    assert resolved("app.inner", app=Wrapped()).__func__ is asgi  # type: ignore[attr-defined]  # a bound method
+
+
+def test_resolve_without_an_attribute_finds_the_app() -> None:
+    """`app`, `api`, else the only FastAPI under whatever name, else the only Starlette."""
+    one, two, star = FastAPI(), FastAPI(), Starlette()
+    assert resolved(None, api=one, app=two) is two
+    assert resolved(None, api=one, other=two) is one
+    assert resolved(None, service=one, same=one, star=star) is one
+    assert resolved(None, star=star) is star
+    assert resolved(None, app=asgi) is asgi
+    assert resolved(None, app=types.ModuleType("app"), service=one) is one
+
+
+def test_resolve_without_an_attribute_and_several_apps_asks_which() -> None:
+    """Guessing would serve the wrong one."""
+    with pytest.raises(AppNotFound, match=r"2 apps \(admin, public\).*`main:admin`"):
+        resolved(None, public=FastAPI(), admin=FastAPI())
+    with pytest.raises(AppNotFound, match="no app in module 'main'"):
+        resolved(None, x=1)
+    with pytest.raises(AppNotFound, match="`main:create_app --factory`"):
+        resolved(None, create_app=FastAPI)
+
+
+def test_resolve_calls_a_factory() -> None:
+    """By name, or by the usual names with --factory."""
+    app = FastAPI()
+    assert resolved("make", factory=True, make=lambda: app) is app
+    assert resolved(None, factory=True, create_app=lambda: app) is app
+    assert resolved(None, factory=True, app=lambda: app) is app
+    with pytest.raises(AppNotFound, match="no factory in module 'main'"):
+        resolved(None, factory=True)
+
+
+def test_resolve_tries_a_plain_callable_as_a_factory_and_warns_once(caplog: pytest.LogCaptureFixture) -> None:
+    """As uvicorn does, but not at every save."""
+    app = FastAPI()
+    for _ in range(2):
+        assert resolved("unique_factory", unique_factory=lambda: app) is app
+    assert len([record for record in caplog.records if "--factory" in record.getMessage()]) == 1
+
+
+def test_resolve_lets_a_factorys_own_error_through() -> None:
+    """It is the app's error, with the app's traceback: a TypeError too, which uvicorn takes for 'no factory'."""
+
+    def broken() -> None:
+        raise TypeError("mine")
+
+    for factory in (True, False):
+        with pytest.raises(TypeError, match="mine"):
+            resolved("broken", factory=factory, broken=broken)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "factory", "says"),
+    [
+        ("ap", False, "no 'ap' in module 'main'.*did you mean 'app'"),
+        ("zzz", False, r"no 'zzz' in module 'main' \(there is app\)"),
+        ("app.rooter", False, "no 'rooter' in 'app' of module 'main'.*did you mean 'router'"),
+        ("number", False, "'main:number' is 'int', which is not an ASGI app"),
+        ("number", True, "'main:number' is 'int', not a factory"),
+        ("returns_none", True, "'main:returns_none' returned 'NoneType'"),
+        ("needs", True, "'main:needs' needs arguments"),
+        ("coroutine", True, "'main:coroutine' is async"),
+    ],
+)
+def test_resolve_says_what_is_wrong(attribute: str, factory: bool, says: str) -> None:
+    """The thing, the value, the remedy."""
+
+    async def coroutine() -> None: ...
+
+    content: dict[str, Any] = {
+        "app": FastAPI(),
+        "number": 3,
+        "returns_none": lambda: None,
+        "needs": lambda argument: argument,
+        "coroutine": coroutine,
+    }
+    with pytest.raises(AppNotFound, match=says):
+        resolved(attribute, factory=factory, **content)
