@@ -14,9 +14,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import CodeType, FunctionType
 
+from fastapi_hmr.engine.patch_caches import Cache
 from fastapi_hmr.engine.patch_checks import Checks, docstring
 from fastapi_hmr.engine.patch_holders import Holders, Index, find
-from fastapi_hmr.engine.patch_record import Cache, RunRecord
+from fastapi_hmr.engine.patch_record import RunRecord
 from fastapi_hmr.engine.patch_source import Source, recompile
 from fastapi_hmr.engine.syntax import Pair, Structural, class_notes, compare, same_tree
 from fastapi_hmr.events import ReloadLevel
@@ -156,17 +157,19 @@ def plan(
 def _notes(classes: list[tuple[CodeType, CodeType]], namespace: Mapping[str, object]) -> Iterator[_Note]:
     """Find the classes in reach of the module's names that moved, or whose methods set other attributes of self."""
     for old, new in classes:
-        before, after = class_notes(old), class_notes(new)
-        if before == after:
+        owner = _class(old.co_qualname, namespace)
+        if owner is None:
             continue
-        owner: object = None
-        members = namespace
-        for name in old.co_qualname.split("."):
-            owner = members.get(name)
-            if not isinstance(owner, type):
-                break
-            members = vars(owner)
-        else:
-            for name, value in after.items():
-                if members.get(name) == before.get(name) and isinstance(owner, type):
-                    yield _Note(owner, name, before.get(name), value)
+        for name, (before, after) in class_notes(old, new).items():
+            if vars(owner).get(name) == before:
+                yield _Note(owner, name, before, after)
+
+
+def _class(qualified: str, namespace: Mapping[str, object]) -> type | None:
+    owner: type | None = None
+    for name in qualified.split("."):
+        found = (namespace if owner is None else vars(owner)).get(name)
+        if not isinstance(found, type):
+            return None
+        owner = found
+    return owner

@@ -5,11 +5,13 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from types import CellType, CodeType, FunctionType, ModuleType
+from typing import cast
 
+from fastapi_hmr.engine.patch_caches import Cache
 from fastapi_hmr.engine.patch_holders import Holders, Index
-from fastapi_hmr.engine.patch_record import Cache, RunRecord
+from fastapi_hmr.engine.patch_record import RunRecord
 from fastapi_hmr.engine.patch_source import Source
-from fastapi_hmr.engine.syntax import Pair
+from fastapi_hmr.engine.syntax import Pair, functions_in
 
 # Libraries whose decorators translate a function's body once and run the translation ever after.
 BODY_COMPILERS = frozenset(
@@ -25,7 +27,7 @@ class Checks:
     def __init__(self, old: Source, namespace: Mapping[str, object], record: RunRecord, index: Index) -> None:
         self.caches: list[Cache] = []
         self._lines = old.content.splitlines()
-        self._filename = old.filename
+        self._old = old
         self._namespace = namespace
         self._record = record
         self._index = index
@@ -60,6 +62,8 @@ class Checks:
         decorators = list(self._decorators(code))
         if decorators and not holders.functions:
             return f"the decorators of {name} did not keep it"
+        if not holders.functions and self._has_other_code(code):
+            return f"{name} has other code than the file's"
         things = [self._namespace.get(decorator) for decorator in decorators]
         member = self._member(code)
         for thing in (*things, member):
@@ -91,12 +95,18 @@ class Checks:
                 wrapped = getattr(vars(value).get("__wrapped__"), "__code__", None)
                 if not isinstance(wrapped, CodeType) or self._record.ran(wrapped):
                     return f"the cache of `{value.__qualname__}` may be of the app's start"
-                clearable.append(value)  # type: ignore[arg-type]  # it looks like one
+                clearable.append(cast("Cache", value))
         if mixed is not None:
-            name = getattr(mixed.__wrapped__, "__qualname__", repr(mixed.__wrapped__))
-            return f"the cache of `{name}` has results of the app's start and of requests"
+            return f"the cache of `{mixed}` has results of the app's start and of requests"
         self.caches = clearable
         return None
+
+    def _has_other_code(self, code: CodeType) -> bool:
+        """True if the function of that name is of this file, but somebody has given it code of their own."""
+        member = self._member(code)
+        if not isinstance(member, FunctionType) or member.__code__.co_filename != self._old.filename:
+            return False
+        return all(member.__code__ is not known for known in functions_in(self._old.code))
 
     def _decorators(self, code: CodeType) -> Iterator[str]:
         """Yield the first names of a function's decorators; its code begins at the first of them."""

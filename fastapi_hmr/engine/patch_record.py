@@ -13,24 +13,17 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
-from types import CodeType
-from typing import Protocol
+from types import CodeType, FrameType
 
+from fastapi_hmr.engine.patch_caches import Cache, Caches
 from fastapi_hmr.engine.syntax import functions_in, nested
 
 _TOOL_NAME = "fastapi-hmr"
 _BODY_READERS = frozenset({"co_code", "co_consts", "co_names", "co_lines", "co_positions"})
 _DOCSTRING_READERS = frozenset({"__doc__", "getdoc"})
+_SHOWING = frozenset({"warnings", "traceback"})
+_NEAR = 4
 _SUSPENDABLE = CO_ASYNC_GENERATOR | CO_COROUTINE | CO_GENERATOR
-
-
-class Cache(Protocol):
-    """A function made by `functools.lru_cache`, or one that looks like it."""
-
-    __wrapped__: Callable[..., object]
-
-    def cache_clear(self) -> None:
-        """Forget all results."""
 
 
 class RunRecord:
@@ -49,8 +42,7 @@ class RunRecord:
         self._called = _CodeSet()
         self._held = _CodeSet()
         self._watched = _CodeSet()
-        self._caches: dict[int, weakref.ref[Cache]] = {}
-        self._misses: dict[int, int] = {}
+        self._caches = Caches()
         self._sources_read: set[str] = set()
         self._bodies_read_by: str | None = None
 
@@ -101,7 +93,10 @@ class RunRecord:
     def begin(self) -> None:
         """A start begins: functions that were called before report again."""
         self._depth += 1
-        if self._depth == 1 and self._tool is not None:
+        if self._depth > 1:
+            return
+        self._caches.count(start=False)
+        if self._tool is not None:
             sys.monitoring.restart_events()
 
     def end(self) -> None:
@@ -112,7 +107,7 @@ class RunRecord:
         for code in self._watched:
             if code.co_flags & _SUSPENDABLE and sys.getrefcount(code) > _ONE_FUNCTION:
                 self._held.add(code)
-        self._misses = {id(cache): count for cache in self._live_caches() if (count := _misses(cache))}
+        self._caches.count(start=True)
 
     @contextmanager
     def starting(self) -> Iterator[None]:
@@ -153,24 +148,9 @@ class RunRecord:
                     known.add(new)
             self._watch(new)
 
-    def caches(self) -> tuple[list[Cache], Cache | None]:
-        """Return the caches of first-party functions with results of requests, and one that can't be cleared.
-
-        A cache that a start filled may not be cleared: others have got its results. If nothing was added to it since,
-        it is as after a cold start.
-        """
-        clearable: list[Cache] = []
-        for cache in self._live_caches():
-            code = getattr(cache.__wrapped__, "__code__", None)
-            if code not in self._watched or _misses(cache) == self._misses.get(id(cache), 0):
-                continue
-            if id(cache) in self._misses:
-                return [], cache
-            clearable.append(cache)
-        return clearable, None
-
-    def _live_caches(self) -> list[Cache]:
-        return [cache for reference in list(self._caches.values()) if (cache := reference()) is not None]
+    def caches(self) -> tuple[list[Cache], str | None]:
+        """Return the caches of first-party functions with results of requests, and the name of one not to be cleared."""
+        return self._caches.with_requests(self._watched.__contains__)
 
     def _watch(self, code: CodeType) -> None:
         self._watched.add(code)
@@ -180,8 +160,9 @@ class RunRecord:
     def _on_call(self, code: CodeType, _offset: int) -> object:
         if code is linecache.getlines.__code__:
             if self._depth:
-                filename = sys._getframe(1).f_locals.get("filename")  # noqa: SLF001 - the frame that this event is about
-                self._sources_read.add(str(filename))
+                frame = sys._getframe(1)  # noqa: SLF001 - the frame that this event is about
+                if not _is_shown(frame.f_back):
+                    self._sources_read.add(str(frame.f_locals.get("filename")))
             return None
         self._called.add(code)
         if self._depth or (self._in_request is not None and not self._in_request()):
@@ -191,9 +172,7 @@ class RunRecord:
         return sys.monitoring.DISABLE
 
     def _on_return(self, _code: CodeType, _offset: int, result: object) -> None:
-        if isinstance(result, functools._lru_cache_wrapper):  # noqa: SLF001 - the type has no public name
-            key = id(result)
-            self._caches[key] = weakref.ref(result, lambda _dead: self._caches.pop(key, None))
+        self._caches.add(result)
 
     def _note_readers(self, code: CodeType) -> None:
         if _BODY_READERS.intersection(code.co_names):
@@ -228,8 +207,15 @@ def _cache_makers() -> tuple[CodeType, ...]:
     return make, *nested(make)
 
 
-def _misses(cache: Cache) -> int:
-    return cache.cache_info().misses  # type: ignore[attr-defined, no-any-return]
+def _is_shown(frame: FrameType | None) -> bool:
+    """True if source is read to be shown to people, by a warning or a traceback."""
+    for _ in range(_NEAR):
+        if frame is None:
+            return False
+        if frame.f_globals.get("__name__") in _SHOWING:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _references_of_one_function() -> int:

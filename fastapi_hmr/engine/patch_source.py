@@ -22,7 +22,8 @@ _STORE_NAME = dis.opmap["STORE_NAME"]
 _INTRINSIC = dis.opmap["CALL_INTRINSIC_1"]
 
 # What makes lines or their encoding other than they look: such files are compiled as a whole.
-_UNUSUAL = re.compile(rb"[\r\f\0]|\A\xef\xbb\xbf|\A(?:[^\n]*\n)?[^\n]*coding[=:]")
+_UNUSUAL = (b"\r", b"\f", b"\0", b"\xef\xbb\xbf")
+_CODING = re.compile(rb"coding[=:]")
 _DEFINITION = (b"def ", b"class ", b"async def ", b"@")
 _HEADER = (b"def ", b"class ", b"async def ")
 # A line that begins so goes on with the statement before, or is none.
@@ -80,15 +81,16 @@ class _Region:
 
 
 def _spliced(old: Source, new: bytes) -> Source | None:
-    if _UNUSUAL.search(old.content) or _UNUSUAL.search(new):
-        return None
     old_lines, new_lines = old.content.split(b"\n"), new.split(b"\n")
+    if _is_unusual(old.content, old_lines) or _is_unusual(new, new_lines):
+        return None
     region = _edited_definition(old_lines, new_lines, [child.co_firstlineno - 1 for child in nested(old.code)])
     if region is None:
         return None
+    imported = _imported_names(old.code)
     try:
-        before = _compile_part(old, old_lines[region.start : region.old_end], region.start)
-        after = _compile_part(old, new_lines[region.start : region.new_end], region.start)
+        before = _compile_part(old, imported, old_lines[region.start : region.old_end], region.start)
+        after = _compile_part(old, imported, new_lines[region.start : region.new_end], region.start)
     except (SyntaxError, ValueError):
         return None  # the whole file tells what is wrong
     inside = [child for child in nested(old.code) if region.start < child.co_firstlineno <= region.old_end]
@@ -109,6 +111,10 @@ def _spliced(old: Source, new: bytes) -> Source | None:
     old.family[:] = [reference for reference in old.family if reference() is not None]
     old.family.append(weakref.ref(code))
     return Source(old.filename, new, code, old.family)
+
+
+def _is_unusual(content: bytes, lines: list[bytes]) -> bool:
+    return any(mark in content for mark in _UNUSUAL) or any(map(_CODING.search, lines[:2]))
 
 
 def moved_by(code: CodeType, lines: int) -> CodeType | None:
@@ -156,20 +162,19 @@ def _end(lines: list[bytes], start: int) -> int:
     )
 
 
-def _compile_part(old: Source, lines: list[bytes], start: int) -> CodeType:
+def _compile_part(old: Source, imported: list[str], lines: list[bytes], start: int) -> CodeType:
     """Compile one definition at its place in the file.
 
     Calls through imported names compile to other instructions, so they are imported, on the first of the empty lines.
     """
-    names = sorted(_imported_names(old.code))
-    first = f"import {', '.join(names)}" if names and start else ""
+    first = f"import {', '.join(imported)}" if imported and start else ""
     text = first + "\n" * start + b"\n".join(lines).decode() + "\n"
     flags = old.code.co_flags & _FUTURE_FLAGS
     code: CodeType = compile(text, old.filename, "exec", flags=flags, dont_inherit=True)
     return code
 
 
-def _imported_names(module: CodeType) -> set[str]:
+def _imported_names(module: CodeType) -> list[str]:
     """Return the names that a module's import statements bind."""
     names: set[str] = set()
     argument, importing = 0, False
@@ -186,7 +191,7 @@ def _imported_names(module: CodeType) -> set[str]:
         elif operation == _INTRINSIC:  # import *
             importing = False
         argument = 0
-    return names
+    return sorted(names)
 
 
 def _same_definitions(inside: list[CodeType], before: CodeType, after: CodeType) -> bool:

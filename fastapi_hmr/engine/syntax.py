@@ -155,9 +155,12 @@ def note_slots(code: CodeType) -> dict[str, int]:
     return slots if all(uses.get(slot) == 1 for slot in slots.values()) else {}
 
 
-def class_notes(code: CodeType) -> dict[str, object]:
-    """Return what a class body sets CLASS_NOTES to."""
-    return {name: code.co_consts[slot] for name, slot in _slots_and_uses(code)[0].items()}
+def class_notes(old: CodeType, new: CodeType) -> dict[str, tuple[object, object]]:
+    """Return what two versions of a class body set CLASS_NOTES to, where that differs."""
+    before = _slots_and_uses(old)[0]
+    after = before if old.co_code == new.co_code else _slots_and_uses(new)[0]
+    both = {name: (old.co_consts[before[name]], new.co_consts[after[name]]) for name in before.keys() & after.keys()}
+    return {name: values for name, values in both.items() if values[0] != values[1]}
 
 
 def _slots_and_uses(code: CodeType) -> tuple[dict[str, int], dict[int, int]]:
@@ -288,8 +291,7 @@ def _same_constants(old: CodeType, new: CodeType) -> bool:
     differing = [i for i, (one, other) in enumerate(zip(before, after, strict=True)) if not _same_constant(one, other)]
     if not differing:
         return True
-    slots = note_slots(old)
-    return slots == note_slots(new) and set(differing) <= set(slots.values())
+    return old.co_code == new.co_code and set(differing) <= set(note_slots(old).values())
 
 
 def _same_constant(one: object, other: object) -> bool:
