@@ -1,0 +1,1 @@
+"""Real libraries under real edits: what is served must equal a cold start."""
