@@ -1,8 +1,7 @@
 """The browser's side of a reload: injects the client into pages and tells it what became of each save."""
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,10 @@ from fastapi_hmr.browser.channel import Payload
 from fastapi_hmr.browser.editor import editor_url
 from fastapi_hmr.browser.guard import Hosts
 from fastapi_hmr.browser.inject import Receive, Responder, Scope, Send, prepare, request_refusal, revalidate
-from fastapi_hmr.browser.pages import text_page
+from fastapi_hmr.browser.pages import as_payload, exception_page
 from fastapi_hmr.browser.routes import PREFIX, Routes
 from fastapi_hmr.events import AssetsChanged, Event, Reloaded, ReloadFailed
-from fastapi_hmr.tracebacks import ErrorReport
+from fastapi_hmr.tracebacks import ErrorReport, report
 
 SWAPPED = frozenset(".css .png .jpg .jpeg .gif .webp .avif .svg .ico".split())
 """Suffixes of files that an open page can take in without a reload."""
@@ -42,6 +41,7 @@ class BrowserMiddleware:
         self._swap = 0  # assets that don't
         self._failures = 0
         self._failure: Payload | None = None
+        self._raised: Payload | None = None  # the last exception of a handler, until the next save
         self._editor, complaint = editor_url(os.environ)
         if complaint:
             self._notice_once(complaint)
@@ -60,15 +60,15 @@ class BrowserMiddleware:
             await self._app(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange: dict[str, Any] = {"trusted": self._hosts.trusts(scope)}
-        scope = {**scope, "fastapi_hmr": exchange}
-        if not exchange["trusted"] or request_refusal(scope) is not None:
-            await self._app(scope, receive, _revalidating(send))
+        scope = {**scope, "fastapi_hmr": {}}
+        if not self._hosts.trusts(scope) or request_refusal(scope) is not None:
+            await self._pass(scope, receive, send)
             return
 
         def tag(nonce: str) -> bytes:
-            return self._tag(scope, nonce)
+            return self._tag(scope, exchange, nonce)
 
+        exchange: dict[str, Any] = scope["fastapi_hmr"]
         sure = any(name.lower() == b"sec-fetch-mode" for name, _ in scope["headers"])
         responder = Responder(send, tag=tag, render=self._error_page, notice=self._notice_once, sure=sure)
         try:
@@ -78,8 +78,24 @@ class BrowserMiddleware:
             raise
         await responder.finish()
 
-    def _tag(self, scope: Scope, nonce: str) -> bytes:
-        generation = scope["fastapi_hmr"].get("generation") or self._generation()
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the app answer what is no page; what it raises is kept for the pages that may have asked."""
+        try:
+            await self._app(scope, receive, _revalidating(send))
+        except Exception as error:
+            if type(error).__name__ != "ClientDisconnect":  # starlette's, when the browser goes: nobody's mistake
+                self._on_raised(error, scope)
+            raise
+
+    def _on_raised(self, error: Exception, scope: Scope) -> None:
+        where = f"while answering {scope['method']} {scope['path']}"
+        raised = {**as_payload(report(error, roots=self._roots), self._editor), "note": where}
+        if raised != self._raised:  # a page that polls would hear of it again and again
+            self._raised = raised
+            self._routes.channel.publish({"type": "raised", "report": raised})
+
+    def _tag(self, scope: Scope, exchange: Mapping[str, Any], nonce: str) -> bytes:
+        generation = exchange.get("generation") or self._generation()
         attributes = {
             "src": f"{scope.get('root_path', '').rstrip('/')}{PREFIX}/client.js",
             "data-id": f"{generation}.{self._serial}",
@@ -93,7 +109,8 @@ class BrowserMiddleware:
         )
 
     def _error_page(self, status: int, text: str, error: BaseException | None) -> bytes:
-        return text_page(status, text or (str(error) if error else "")).encode()
+        shown = report(error, roots=self._roots) if error else ErrorReport(str(status), text or "no text")
+        return exception_page(shown, status)
 
     def publish(self, event: Event) -> None:
         """Tell every open page about a save."""
@@ -104,12 +121,12 @@ class BrowserMiddleware:
     def _payload(self, event: Event) -> Payload | None:
         match event:
             case Reloaded():
-                self._failure = None
+                self._failure = self._raised = None
                 return {"type": "reloaded", "id": self._id(event.generation)}
             case ReloadFailed():
                 self._failures += 1
-                self._failure = {"number": self._failures, "report": _as_payload(event.report)}
-                return {"type": "failed", "failure": self._failure, "editor": self._editor}
+                self._failure = {"number": self._failures, "report": as_payload(event.report, self._editor)}
+                return {"type": "failed", "failure": self._failure}
             case AssetsChanged():
                 return self._assets(event.changed)
 
@@ -127,7 +144,8 @@ class BrowserMiddleware:
         return f"{generation or self._generation()}.{self._serial}"
 
     def _greeting(self) -> Payload:
-        return {"type": "hello", "id": self._id(), "swap": self._swap, "failure": self._failure, "editor": self._editor}
+        current = {"id": self._id(), "swap": self._swap, "failure": self._failure, "raised": self._raised}
+        return {"type": "hello", **current}
 
     def _notice_once(self, text: str) -> None:
         if text not in self._noticed:
@@ -146,10 +164,6 @@ def _revalidating(send: Send) -> Send:
         await send(message)
 
     return sending
-
-
-def _as_payload(report: ErrorReport) -> Payload:
-    return asdict(report)
 
 
 def _size(path: Path) -> int:

@@ -7,10 +7,11 @@
   /** @typedef {{number: number, report: Report}} Failure */
   /**
    * What the server says. `id` names what it serves, `swap` counts assets that need no reload.
-   * @typedef {{type: "hello", id: string, swap: number, failure: Failure | null, editor: string}
+   * @typedef {{type: "hello", id: string, swap: number, failure: Failure | null, raised: Report | null}
    *   | {type: "stale", id: string}
    *   | {type: "reloaded", id: string}
-   *   | {type: "failed", failure: Failure, editor: string}
+   *   | {type: "failed", failure: Failure}
+   *   | {type: "raised", report: Report}
    *   | {type: "assets", id: string, swap: number, files: string[]}
    *   | {type: "ping"}} Message
    */
@@ -35,6 +36,14 @@
   let reloading = false;
   let warned = false;
   let framed = false;
+
+  /**
+   * Parts that few pages need come when they do.
+   * @typedef {{"overlay.js": typeof import("./overlay.js"), "swap.js": typeof import("./swap.js"),
+   *   "docs.js": typeof import("./docs.js"), "state.js": typeof import("./state.js")}} Parts
+   */
+  /** @template {keyof Parts} K @param {K} name @returns {Promise<Parts[K]>} */
+  const load = (name) => import(new URL(name, base).href);
 
   /** Say where we are, for tests and the curious. @param {string} state */
   const mark = (state) => document.documentElement.setAttribute("data-fastapi-hmr", reloading ? "reloading" : state);
@@ -150,16 +159,20 @@
   function apply(message) {
     switch (message.type) {
       case "hello":
-        explain(message.failure, message.editor);
+        explain(message.failure);
+        hint(message.raised);
         swap(null, message.swap);
         return arrive(message.id);
       case "stale":
         return arrive(message.id);
       case "reloaded":
-        explain(null, "");
+        explain(null);
+        hint(null);
         return arrive(message.id);
       case "failed":
-        return explain(message.failure, message.editor);
+        return explain(message.failure);
+      case "raised":
+        return hint(message.report);
       case "assets":
         if (message.id === pageId) swap(message.files, message.swap, message.id);
         return arrive(message.id);
@@ -195,8 +208,7 @@
     reloading = true;
     mark("");
     later(() => (reloading = false), 5000); // the person may have chosen to stay on the page
-    saveState();
-    location.reload();
+    load("state.js").then((module) => module.save()).catch(() => {}).then(() => location.reload());
   }
 
   /** Whether `attempt` is new, now that it is noted. @param {string} attempt */
@@ -215,24 +227,35 @@
 
   /** @type {Promise<typeof import("./overlay.js")> | undefined} */
   let overlay;
-  /** @type {Failure | null} */
-  let shown = null;
+  let shown = 0;
+  let hinted = "null";
 
-  /** Show a failed save, or close what the fix has fixed. @param {Failure | null} failure @param {string} editor */
-  function explain(failure, editor) {
+  /** @param {(module: typeof import("./overlay.js")) => void} use */
+  function withOverlay(use) {
+    overlay ??= load("overlay.js");
+    overlay.then(use, (error) => {
+      overlay = undefined;
+      console.warn("[fastapi-hmr] can't show what went wrong here; the terminal has it:", error);
+    });
+  }
+
+  /** Show a failed save, or close what the fix has fixed. @param {Failure | null} failure */
+  function explain(failure) {
+    const number = failure?.number ?? 0;
     if (document.querySelector("meta[name=fastapi-hmr][content=report]")) {
-      const number = failure?.number ?? 0;
       if (number !== pageFailure && document.visibilityState === "visible") reload(`failure ${number}`);
-      return;
+    } else if (!framed && number !== shown) {
+      shown = number;
+      withOverlay((module) => number === shown && (failure ? module.show(failure.report) : module.close()));
     }
-    if (framed || shown?.number === failure?.number) return;
-    shown = failure;
-    if (!failure && !overlay) return;
-    overlay ??= import(new URL("overlay.js", base).href);
-    overlay.then(
-      (module) => (shown ? shown === failure && module.show(failure.report, editor) : module.close()),
-      () => (overlay = undefined),
-    );
+  }
+
+  /** Say that a handler raised, in a corner; the overlay tells more on request. @param {Report | null} raised */
+  function hint(raised) {
+    const text = JSON.stringify(raised);
+    if (framed || text === hinted) return;
+    hinted = text;
+    withOverlay((module) => text === hinted && module.hint(raised));
   }
 
   let docs = Promise.resolve();
@@ -240,7 +263,7 @@
   /** Hand the new openapi.json to the documentation in place. @param {string} id */
   async function refreshDocs(id) {
     if (id === pageId) return;
-    const module = /** @type {typeof import("./docs.js")} */ (await import(new URL("docs.js", base).href));
+    const module = await load("docs.js");
     if (!(await module.refresh())) return reload(id);
     pageId = id;
     mark("ready");
@@ -250,114 +273,9 @@
   async function swap(names, count, id = pageId) {
     if (count === swapped) return;
     swapped = count;
-    const assets = /** @type {typeof import("./swap.js")} */ (await import(new URL("swap.js", base).href));
+    const assets = await load("swap.js");
     // Not found is not unused: it may be imported by another stylesheet or written into the page.
     if (!assets.swap(names, count) && id === pageId) reload(`${id} swap ${count}`);
-  }
-
-  const KEY = "fastapi-hmr:state";
-  const FIELDS = "input:not([type=password], [type=file], [type=hidden], [type=submit], [type=button]), textarea, select";
-
-  /** How to find an element again in the next version of the page. @param {Element} element */
-  function path(element) {
-    const steps = [];
-    for (let at = /** @type {Element | null} */ (element); at; at = at.parentElement) {
-      if (at.id) {
-        steps.unshift(`#${CSS.escape(at.id)}`);
-        break;
-      }
-      const name = at.getAttribute("name");
-      if (name && at.matches("input, textarea, select")) {
-        const same = document.querySelectorAll(`[name="${CSS.escape(name)}"]`);
-        if (same.length === 1) {
-          steps.unshift(`[name="${CSS.escape(name)}"]`);
-          break;
-        }
-      }
-      const type = at.localName;
-      const siblings = at.parentElement ? [...at.parentElement.children].filter((other) => other.localName === type) : [];
-      steps.unshift(siblings.length > 1 ? `${type}:nth-of-type(${siblings.indexOf(at) + 1})` : type);
-    }
-    return steps.join(" > ");
-  }
-
-  /** @typedef {{value?: string, checked?: boolean, chosen?: boolean[]}} Field */
-  /** @param {Element} field @returns {Field | null} null where nobody has touched it */
-  function readField(field) {
-    if (field instanceof HTMLSelectElement) {
-      const options = [...field.options];
-      const first = field.multiple || options.some((option) => option.defaultSelected) ? -1 : 0;
-      const touched = options.some((option) => option.selected !== (option.defaultSelected || option.index === first));
-      return touched ? { chosen: options.map((option) => option.selected) } : null;
-    }
-    if (field instanceof HTMLInputElement && /checkbox|radio/.test(field.type)) {
-      return field.checked === field.defaultChecked ? null : { checked: field.checked };
-    }
-    if (field instanceof HTMLInputElement || field instanceof HTMLTextAreaElement) {
-      return field.value === field.defaultValue ? null : { value: field.value };
-    }
-    return null;
-  }
-
-  /** @param {Element | null} field @param {Field} saved */
-  function writeField(field, saved) {
-    if (field instanceof HTMLSelectElement) [...field.options].forEach((option, i) => (option.selected = !!saved.chosen?.[i]));
-    else if (field instanceof HTMLInputElement && saved.checked !== undefined) field.checked = saved.checked;
-    else if (field instanceof HTMLInputElement || field instanceof HTMLTextAreaElement) field.value = saved.value ?? "";
-    // Frameworks hear of it; `change` is left out, since it submits some forms.
-    field?.dispatchEvent(new Event("input", { bubbles: true }));
-  }
-
-  /** @typedef {{url: string, fields: [string, Field][], details: [string, boolean][], scroll: [string, number, number][],
-   *    focus: string, selection: [number, number, "forward" | "backward" | "none"] | null}} State */
-
-  function saveState() {
-    /** @type {State} */
-    const state = { url: location.href, fields: [], details: [], scroll: [], focus: "", selection: null };
-    for (const field of document.querySelectorAll(FIELDS)) {
-      const value = readField(field);
-      if (value) state.fields.push([path(field), value]);
-    }
-    for (const details of document.querySelectorAll("details")) state.details.push([path(details), details.open]);
-    for (const element of document.querySelectorAll("body *")) {
-      if (element.scrollTop || element.scrollLeft) state.scroll.push([path(element), element.scrollTop, element.scrollLeft]);
-    }
-    const focused = document.activeElement;
-    if (focused && focused !== document.body) state.focus = path(focused);
-    if (focused instanceof HTMLInputElement || focused instanceof HTMLTextAreaElement) {
-      const { selectionStart, selectionEnd, selectionDirection } = focused;
-      if (selectionStart !== null) state.selection = [selectionStart, selectionEnd ?? selectionStart, selectionDirection ?? "none"];
-    }
-    try {
-      sessionStorage.setItem(KEY, JSON.stringify(state));
-    } catch {
-      // no storage, or a page too large for it: the reload matters more
-    }
-  }
-
-  function restoreState() {
-    let state = /** @type {State | null} */ (null);
-    try {
-      state = JSON.parse(sessionStorage.getItem(KEY) ?? "null");
-      sessionStorage.removeItem(KEY);
-    } catch {
-      return;
-    }
-    if (state?.url !== location.href) return;
-    const { fields, details, scroll, focus, selection } = state;
-    const restore = () => {
-      for (const [where, open] of details) {
-        const element = document.querySelector(where);
-        if (element instanceof HTMLDetailsElement) element.open = open;
-      }
-      for (const [where, value] of fields) writeField(document.querySelector(where), value);
-      const element = focus ? document.querySelector(focus) : null;
-      if (element instanceof HTMLElement) element.focus({ preventScroll: true });
-      if (selection && (element instanceof HTMLInputElement || element instanceof HTMLTextAreaElement)) element.setSelectionRange(...selection);
-    };
-    const rescroll = () => scroll.forEach(([where, top, left]) => document.querySelector(where)?.scrollTo({ top, left, behavior: "instant" }));
-    addEventListener("DOMContentLoaded", () => (restore(), rescroll()), { once: true });
-    addEventListener("load", rescroll, { once: true }); // images and late styles have changed the layout
   }
 
   /** The client of the page that holds this frame, where that is ours too. @returns {Client | undefined} */
@@ -421,6 +339,10 @@
     // that the server is there to reload from.
     if (document.visibilityState === "visible" && tabs) takeLead();
   });
-  restoreState();
+  try {
+    if (sessionStorage.getItem("fastapi-hmr:state")) load("state.js").then((module) => module.restore());
+  } catch {
+    // no storage, nothing kept
+  }
   start();
 })();

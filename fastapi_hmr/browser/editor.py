@@ -3,15 +3,16 @@
 import re
 from collections.abc import Mapping
 from pathlib import PurePath
+from urllib.parse import quote
 
 VARIABLE = "FASTAPI_HMR_EDITOR"
-EDITORS = {
-    "vscode": "vscode://file/{file}:{line}:{column}",
-    "vscode-insiders": "vscode-insiders://file/{file}:{line}:{column}",
-    "vscodium": "vscodium://file/{file}:{line}:{column}",
-    "cursor": "cursor://file/{file}:{line}:{column}",
-    "windsurf": "windsurf://file/{file}:{line}:{column}",
-    "zed": "zed://file/{file}:{line}:{column}",
+EDITORS = {  # {file} begins with a slash
+    "vscode": "vscode://file{file}:{line}:{column}",
+    "vscode-insiders": "vscode-insiders://file{file}:{line}:{column}",
+    "vscodium": "vscodium://file{file}:{line}:{column}",
+    "cursor": "cursor://file{file}:{line}:{column}",
+    "windsurf": "windsurf://file{file}:{line}:{column}",
+    "zed": "zed://file{file}:{line}:{column}",
     "pycharm": "pycharm://open?file={file}&line={line}&column={column}",
     "idea": "idea://open?file={file}&line={line}&column={column}",
     "sublime": "subl://open?url=file://{file}&line={line}&column={column}",
@@ -47,6 +48,23 @@ def editor_url(environ: Mapping[str, str]) -> tuple[str, str]:
     return "", (
         f"{VARIABLE}={chosen!r} is neither an editor's name nor a URL with {{file}} in it: "
         f"use one of {', '.join(EDITORS)}, or something like 'vscode://file/{{file}}:{{line}}:{{column}}'"
+    )
+
+
+def editor_link(template: str, file: str, line: int, column: int | None) -> str:
+    """The URL that opens this place; empty where there is no template or the file is none (`<string>`)."""
+    path = file.replace("\\", "/")
+    drive = re.match(r"[A-Za-z]:/", path)
+    if not template or not (path.startswith("/") or drive):
+        return ""
+    parts = {
+        "file": quote(f"/{path}" if drive else path, safe="/:"),
+        "line": str(line),
+        "column": str((column or 0) + 1),
+    }
+    # "/{file}" is what people write who think of a path without its first slash
+    return re.sub(
+        r"\{(file|line|column)\}", lambda part: parts[part[1]], re.sub(r"(?<!/)/\{file\}", "{file}", template)
     )
 
 

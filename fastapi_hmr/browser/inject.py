@@ -12,7 +12,7 @@ type Message = MutableMapping[str, Any]
 type Receive = Callable[[], Awaitable[Message]]
 type Send = Callable[[Message], Awaitable[None]]
 type Render = Callable[[int, str, BaseException | None], bytes]
-"""Status, the text that the app answered and what it raised → the body of a page that says so."""
+"""Status, the text that the app answered, what it raised → the body of a page that says so."""
 
 SWITCH = b"x-fastapi-hmr"
 """`X-FastAPI-HMR: off` from the app leaves a response alone; `injected` from us says that it was not."""

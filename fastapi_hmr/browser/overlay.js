@@ -2,9 +2,10 @@
 
 /**
  * @typedef {{number: number, text: string}} SourceLine
+ * `link` opens the place in the person's editor, where one is known.
  * @typedef {{file: string, line: number, function: string, column: number | null, end_column: number | null,
- *   source: SourceLine[], library: boolean}} Frame
- * @typedef {{title: string, message: string, frames: Frame[], note: string}} Report
+ *   source: SourceLine[], library: boolean, link: string}} Frame
+ * @typedef {{title: string, message: string, frames: Frame[], note: string, text: string}} Report
  */
 
 const sheet = new CSSStyleSheet(); // constructed: no `style-src` and no Trusted Types policy stands in its way
@@ -33,45 +34,28 @@ function makeLine(frame, line) {
   return make("code", { class: "hit" }, number, before.join(""), make("mark", {}, hit.join("")), after.join(""));
 }
 
-/** @param {Frame} frame @param {string} editor */
-function makeFrame(frame, editor) {
+/** @param {Frame} frame */
+function makeFrame(frame) {
   const place = `${frame.file}:${frame.line}`;
-  const where = editor ? make("a", { href: link(frame, editor) }, place) : place;
+  const where = frame.link ? make("a", { href: frame.link }, place) : place;
   const lines = frame.source.map((line) => makeLine(frame, line));
   const head = make("h2", {}, where, " ", make("span", {}, `in ${frame.function}`));
   return make("section", {}, head, ...(lines.length ? [make("pre", {}, ...lines)] : []));
 }
 
-/** @param {Frame} frame @param {string} editor */
-function link(frame, editor) {
-  const path = frame.file.replaceAll("\\", "/").split("/").map(encodeURIComponent).join("/").replace(/^([A-Za-z])%3A/, "/$1:");
-  const parts = { file: editor.includes("?") ? path : path.replace(/^\/*/, "/"), line: frame.line, column: (frame.column ?? 0) + 1 };
-  return editor.replaceAll("file/{file}", "file{file}").replace(/\{(file|line|column)\}/g, (_, name) => String(parts[/** @type {"file"} */ (name)]));
-}
-
-/** Frames innermost first, a run of library frames folded. @param {Report} report @param {string} editor */
-function makeFrames(report, editor) {
+/** Frames innermost first, a run of library frames folded. @param {Report} report */
+function makeFrames(report) {
   const made = [];
   const frames = [...report.frames].reverse();
   while (frames.length) {
     const end = frames.findIndex((frame) => frame.library !== frames[0].library);
     const run = frames.splice(0, end < 0 ? frames.length : end);
-    const sections = run.map((frame) => makeFrame(frame, editor));
+    const sections = run.map((frame) => makeFrame(frame));
     const noun = run.length === 1 ? "frame" : "frames";
     if (run[0].library) made.push(make("details", {}, make("summary", {}, `${run.length} library ${noun}`), ...sections));
     else made.push(...sections);
   }
   return made;
-}
-
-/** What a person pastes into an issue. @param {Report} report */
-function asText(report) {
-  const lines = report.frames.map((frame) => {
-    const failing = frame.source.find((line) => line.number === frame.line)?.text.trim() ?? "";
-    return `  File "${frame.file}", line ${frame.line}, in ${frame.function}\n    ${failing}`;
-  });
-  const head = lines.length ? ["Traceback (most recent call last):"] : [];
-  return [...head, ...lines, `${report.title}: ${report.message}`, ...(report.note ? [report.note] : [])].join("\n");
 }
 
 /** @param {string} text @param {ShadowRoot} root */
@@ -94,18 +78,18 @@ class Overlay extends HTMLElement {
   /** @type {Element | null} */
   #focused = null;
 
-  /** @param {Report} report @param {string} editor */
-  fill(report, editor) {
+  /** @param {Report} report */
+  fill(report) {
     this.#root.adoptedStyleSheets = [sheet];
     const copying = make("button", { type: "button" }, "Copy as text");
-    copying.onclick = () => copy(asText(report), this.#root).then(() => (copying.textContent = "Copied"));
+    copying.onclick = () => copy(report.text, this.#root).then(() => (copying.textContent = "Copied"));
     const closing = make("button", { type: "button", title: "Esc" }, "Close");
     closing.onclick = close;
     const title = make("h1", { id: "title" }, make("b", {}, report.title), `: ${report.message}`);
     const note = make("p", {}, report.note || "The last good version goes on serving. This closes with the fix.");
     const bar = make("div", { class: "bar" }, copying, closing);
     const dialog = make("div", { class: "frame", role: "alertdialog", "aria-labelledby": "title", tabindex: "-1" });
-    dialog.append(bar, title, note, ...makeFrames(report, editor));
+    dialog.append(bar, title, note, ...makeFrames(report));
     const backdrop = make("div", { class: "backdrop" }, dialog);
     backdrop.onclick = (event) => event.target === backdrop && close();
     this.#root.replaceChildren(backdrop);
@@ -131,18 +115,41 @@ function onKey(event) {
   close();
 }
 
+/** A small notice in the corner. */
+class Hint extends HTMLElement {
+  #root = this.attachShadow({ mode: "open" });
+
+  /** @param {Report} report */
+  fill(report) {
+    this.#root.adoptedStyleSheets = [sheet];
+    const button = make("button", { type: "button", class: "hint-button" }, `${report.title} ${report.note}`);
+    button.onclick = () => show(report);
+    this.#root.replaceChildren(button);
+  }
+}
+
+customElements.define("fastapi-hmr-hint", Hint);
 customElements.define("fastapi-hmr-overlay", Overlay);
 const overlay = new Overlay();
+const corner = new Hint();
 
-/** Show this report, in place of any other. @param {Report} report @param {string} editor */
-export function show(report, editor) {
+/** Show this report, in place of any other. @param {Report} report */
+export function show(report) {
   if (!overlay.isConnected) document.documentElement.append(overlay);
   overlay.popover = "manual"; // above the page's own modal dialogs, where the browser can
   overlay.showPopover?.();
-  overlay.fill(report, editor);
+  overlay.fill(report);
 }
 
 /** Close it, by the fix or by hand. */
 export function close() {
   overlay.remove();
+}
+
+/** Show that a handler raised; null: not any more. @param {Report | null} report */
+export function hint(report) {
+  corner.remove();
+  if (!report) return;
+  corner.fill(report);
+  document.documentElement.append(corner);
 }

@@ -1,16 +1,19 @@
 """Error pages in the overlay's look: the 503 of a broken app and the 500 of a failed handler."""
 
 import json
+import os
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import cache
 from html import escape
 from importlib.resources import files
 from itertools import groupby
 from typing import Any
 
+from fastapi_hmr.browser.editor import editor_link, editor_url
 from fastapi_hmr.browser.guard import Hosts
 from fastapi_hmr.browser.headers import first
-from fastapi_hmr.tracebacks import ErrorReport, Frame
+from fastapi_hmr.tracebacks import ErrorReport, Frame, as_text
 
 type Response = tuple[int, list[tuple[bytes, bytes]], bytes]
 
@@ -29,15 +32,13 @@ def error_response(
 ) -> Response:
     """Status, headers and body that say what is wrong: a page for a navigation, JSON for a JSON client, else text.
 
-    Whether the request's Host may see a traceback is said by the browser layer where there is one, else by `hosts`.
+    `hosts` are those that may see a traceback.
     """
-    exchange = scope.get("fastapi_hmr")
-    trusted = exchange["trusted"] if exchange else (hosts or Hosts()).trusts(scope)
-    if not trusted:
+    if not (hosts or Hosts()).trusts(scope):
         report = ErrorReport(_HEADING.get(status, "Error"), _PRIVATE)
     accept = first(scope["headers"], b"accept").lower()
     if first(scope["headers"], b"sec-fetch-mode") == b"navigate" or accept.startswith(b"text/html"):
-        media_type, body = "text/html", report_page(report, status, heals=exchange is not None)
+        media_type, body = "text/html", report_page(report, status)
     elif accept.startswith(b"application/json") or b"+json" in accept.split(b",")[0]:
         media_type, body = "application/json", _as_json(report)
     else:
@@ -53,42 +54,29 @@ def error_response(
     return status, headers, content
 
 
-def as_text(report: ErrorReport) -> str:
-    """The report as a traceback that a person reads in a terminal or pastes into an issue."""
-    parts = [
-        f'  File "{frame.file}", line {frame.line}, in {frame.function}\n    {_failing(frame)}'
-        for frame in report.frames
-    ]
-    head = ["Traceback (most recent call last):"] if parts else []
-    return (
-        "\n".join([*head, *parts, f"{report.title}: {report.message}", *([report.note] if report.note else [])]) + "\n"
-    )
-
-
-def _failing(frame: Frame) -> str:
-    return next((line.text.strip() for line in frame.source if line.number == frame.line), "")
-
-
 def _as_json(report: ErrorReport) -> str:
     return json.dumps({"detail": {"error": report.title, "message": report.message, "traceback": as_text(report)}})
 
 
-def report_page(report: ErrorReport, status: int, *, heals: bool) -> str:
-    """A whole page with the report in it; `heals` where the client reloads it once there is something better."""
-    heading = _HEADING.get(status, "The app answered with an error")
-    hint = " This page shows the fix by itself." if heals else ""
+def report_page(report: ErrorReport, status: int) -> str:
+    """A whole page with the report in it, which the client reloads once the report is another or there is none."""
+    return _page(report, status, '<meta name="fastapi-hmr" content="report">')
+
+
+def exception_page(report: ErrorReport, status: int) -> bytes:
+    """The same look for what a handler raised, or for the bare text that it answered."""
+    return _page(report, status, "").encode("utf-8", "backslashreplace")
+
+
+def _page(report: ErrorReport, status: int, meta: str) -> str:
+    heading = f"{status} {_HEADING.get(status, 'The app answered with an error')}"
     return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="fastapi-hmr" content="report">'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{status} {heading}</title>'
-        f"<style>body {{ margin: 0 }}\n{asset('overlay.css').decode()}</style></head>\n"
-        f'<body><div class="page"><main class="frame"><p>{status} {heading}.{hint}</p>'
-        f"{_report(report)}</main></div></body></html>\n"
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">{meta}'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{heading}</title>'
+        f"<style>{asset('overlay.css').decode()}</style></head>\n"
+        f'<body class="page"><main class="frame"><p>{heading}. <span class="hint">This page shows the fix by itself.</span></p>'
+        f"{_report(report)}</main></body></html>\n"
     )
-
-
-def text_page(status: int, text: str) -> str:
-    """A page for an app's bare error text."""
-    return report_page(ErrorReport(str(status), text or _HEADING.get(status, "no text")), status, heals=True)
 
 
 def _report(report: ErrorReport) -> str:
@@ -105,7 +93,10 @@ def _folded(frames: list[Frame]) -> str:
 
 def _frame(frame: Frame) -> str:
     lines = "".join(_line(frame, line.number, line.text) for line in frame.source)
-    head = f"{escape(frame.file)}:{frame.line} <span>in {escape(frame.function)}</span>"
+    place = f"{escape(frame.file)}:{frame.line}"
+    if link := editor_link(editor_url(os.environ)[0], frame.file, frame.line, frame.column):
+        place = f'<a href="{escape(link)}">{place}</a>'
+    head = f"{place} <span>in {escape(frame.function)}</span>"
     return f"<section><h2>{head}</h2>{f'<pre>{lines}</pre>' if lines else ''}</section>"
 
 
@@ -117,3 +108,11 @@ def _line(frame: Frame, number: int, text: str) -> str:
         before, hit, after = text[: frame.column], text[frame.column : frame.end_column], text[frame.end_column :]
         marked = f"{escape(before)}<mark>{escape(hit)}</mark>{escape(after)}"
     return f'<code class="hit"><i>{number}</i>{marked}</code>'
+
+
+def as_payload(report: ErrorReport, editor: str) -> dict[str, object]:
+    """The report for the overlay: with a link for each frame, and as text to copy."""
+    frames = [
+        {**asdict(frame), "link": editor_link(editor, frame.file, frame.line, frame.column)} for frame in report.frames
+    ]
+    return {**asdict(report), "frames": frames, "text": as_text(report)}

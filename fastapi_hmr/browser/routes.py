@@ -10,11 +10,9 @@ from fastapi_hmr.browser.inject import Receive, Scope, Send
 from fastapi_hmr.browser.pages import asset
 
 PREFIX = "/__fastapi_hmr__"
+_SCRIPT = b"text/javascript; charset=utf-8"
 ASSETS = {
-    "client.js": b"text/javascript; charset=utf-8",
-    "overlay.js": b"text/javascript; charset=utf-8",
-    "swap.js": b"text/javascript; charset=utf-8",
-    "docs.js": b"text/javascript; charset=utf-8",
+    **dict.fromkeys(("client.js", "overlay.js", "swap.js", "docs.js", "state.js"), _SCRIPT),
     "overlay.css": b"text/css; charset=utf-8",
 }
 ID_HEADER = "x-fastapi-hmr-id"
@@ -61,9 +59,7 @@ class Routes:
         if refusal := self._hosts.refusal(scope) or site_refusal(scope):
             return refusal
         if name != "events" and name not in ASSETS:
-            return Refusal(
-                HTTPStatus.NOT_FOUND, "there is nothing here: fastapi-hmr serves client.js, overlay.js and events"
-            )
+            return Refusal(HTTPStatus.NOT_FOUND, f"there is nothing here, only {', '.join(ASSETS)} and events")
         if scope["method"] not in ("GET", "HEAD"):
             return Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "only GET and HEAD are answered here")
         return token_refusal(scope, self.token) if name == "events" else None
