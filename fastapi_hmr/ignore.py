@@ -51,6 +51,8 @@ class Ignore:
             self._folders.clear()  # a virtualenv is being made: what was said of this folder no longer holds
         if self._folder(parent) or self._excluded(text):
             return True
+        if name.endswith(".py") and name[0] not in ".#":
+            return False  # by far the most, and none of the names below
         if name in FOLDERS or FILES.fullmatch(name):
             return not self._included(text)
         # Names with a dot in them are rarely folders; those of virtualenvs are found out by what is in them.
