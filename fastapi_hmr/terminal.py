@@ -64,7 +64,7 @@ class Terminal:
 
     def notice(self, text: str) -> None:
         """One line about something other than a reload."""
-        self._line("note", "yellow", text)
+        self._line("note", "yellow", _clean(text))
 
     def show(self, event: Event) -> None:
         """Report an event."""
@@ -123,7 +123,7 @@ class Terminal:
         shown = own[-MOST_FRAMES:]
         lines = [self._paint(f"({len(own) - len(shown)} more of your frames above)", "dim")] * (len(own) > len(shown))
         for frame in shown:
-            lines.append(f"{self._paint(place(frame, here), 'cyan')} in {frame.function}")
+            lines.append(f"{self._paint(_clean(place(frame, here)), 'cyan')} in {_clean(frame.function)}")
             lines += [f"    {line}" for line in self._failing_line(frame)]
         if library:
             raiser = report.frames[-1]
@@ -184,7 +184,8 @@ def _milliseconds(value: float) -> str:
 
 def _headline(report: ErrorReport) -> str:
     lines = _clean(report.message).strip().splitlines()
-    return f"{report.title}: {_cut(lines[0], 300)}" if lines else report.title
+    title = _clean(report.title)
+    return f"{title}: {_cut(lines[0], 300)}" if lines else title
 
 
 def _more_message(report: ErrorReport) -> list[str]:
