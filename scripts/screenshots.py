@@ -194,7 +194,9 @@ def main() -> None:
             page.close()
             terminal.stop()
             shown = terminal.text.replace(f":{port}", ":8000").replace(folder, "~")
-            prompt = f'<span style="color:{COLORS[2]}">~/daybook $</span> {" ".join(command)}\n'
+            prompt = (
+                f'<span style="color:{COLORS[2]}">~/daybook $</span> DAYBOOK_STARTUP_SECONDS=0 {" ".join(command)}\n'
+            )
             draw(browser, "terminal.png", window("daybook", f"<pre>{prompt}{to_html(shown)}</pre>", "terminal"))
             draw(browser, "refresh.png", f'<div class="row">{"".join(figures)}</div>'.replace(f":{port}", ":8000"))
         except Exception:
