@@ -18,7 +18,8 @@ CHILD = (
 class Engine:
     """What the suite expects of an engine, on the real one."""
 
-    mechanisms = Mechanisms()
+    # Level 1 runs no file again, which is what some scenarios ask for; it is compared with cold starts by itself.
+    mechanisms = Mechanisms(patch=False)
 
     def __init__(self, root: Path, entry: str) -> None:
         module, _, self.attribute = entry.partition(":")
@@ -79,46 +80,52 @@ class Engine:
 class WithoutState(Engine):
     """Nobody notices that a module changes another's state."""
 
-    mechanisms = Mechanisms(state=False, ladder=False)
+    mechanisms = Mechanisms(patch=False, state=False, ladder=False)
 
 
 class WithoutProcess(Engine):
     """Nothing that was done to the process is undone."""
 
-    mechanisms = Mechanisms(process=False, ladder=False)
+    mechanisms = Mechanisms(patch=False, process=False, ladder=False)
 
 
 class WithoutAdapters(Engine):
     """Registries of libraries keep what they have."""
 
-    mechanisms = Mechanisms(adapters=False, ladder=False)
+    mechanisms = Mechanisms(patch=False, adapters=False, ladder=False)
 
 
 class WithoutForeign(Engine):
     """Objects of libraries stay patched."""
 
-    mechanisms = Mechanisms(foreign=False, ladder=False)
+    mechanisms = Mechanisms(patch=False, foreign=False, ladder=False)
 
 
 class WithoutProbes(Engine):
     """Questions to disk and environment are no dependencies."""
 
-    mechanisms = Mechanisms(probes=False)
+    mechanisms = Mechanisms(patch=False, probes=False)
 
 
 class WithoutReach(Engine):
     """Modules that nothing imports any more stay."""
 
-    mechanisms = Mechanisms(reach=False)
+    mechanisms = Mechanisms(patch=False, reach=False)
 
 
 class WithoutOrder(Engine):
     """The order of effects on kept modules does not matter."""
 
-    mechanisms = Mechanisms(order=False)
+    mechanisms = Mechanisms(patch=False, order=False)
 
 
 class WithoutLadder(Engine):
     """A failed update is the end."""
 
-    mechanisms = Mechanisms(ladder=False)
+    mechanisms = Mechanisms(patch=False, ladder=False)
+
+
+class WithPatches(Engine):
+    """The product's whole ladder."""
+
+    mechanisms = Mechanisms()

@@ -2,7 +2,7 @@
 
 import gc
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +11,7 @@ from fastapi_hmr.engine.affected import OnlyNewProcess, Plan, Planner
 from fastapi_hmr.engine.eviction import evict
 from fastapi_hmr.engine.loader import Finder, ImportHook
 from fastapi_hmr.engine.mechanisms import ALL, Mechanisms
+from fastapi_hmr.engine.patching import Patching
 from fastapi_hmr.engine.places import Places, real
 from fastapi_hmr.engine.probe import Probe
 from fastapi_hmr.engine.record import Records
@@ -64,6 +65,7 @@ class Engine:
     """Builds the next set of modules beside the serving one.
 
     `roots` hold first-party code; `module` is the app's, imported by its real name; `resolve` gets the app from it.
+    `in_request` tells whether the running code serves a request, and is not left from the app's start.
     `cold` is the argv of a child process that starts the app the same way and exits with 0 if that works.
     """
 
@@ -75,6 +77,7 @@ class Engine:
         resolve: Callable[[ModuleType], object],
         cold: Sequence[str] | None = None,
         import_timeout: float = 30.0,
+        in_request: Callable[[], bool] | None = None,
         mechanisms: Mechanisms = ALL,
     ) -> None:
         self.target: object | None = None
@@ -87,6 +90,9 @@ class Engine:
         self._places = Places(roots)
         self._tracker = Tracker(self.records, self._places, mechanisms)
         self._planner = Planner(self.records, self._places)
+        self._patching = Patching(self.records, in_request) if mechanisms.patch else None
+        if self._patching is not None:
+            self._tracker.on_code = self._patching.watch
         self._finder = Finder(self._tracker)
         self._hook = ImportHook(self._tracker)
         self._probe: Probe | None = None
@@ -106,6 +112,8 @@ class Engine:
         self._installed = True
         self._probe = Probe(self._module, self._cold, max(self._timeout, 1.0))
         self._tracker.install()
+        if self._patching is not None:
+            self._patching.install()
         self._finder.install()
         self._hook.install()
 
@@ -116,6 +124,8 @@ class Engine:
             self._hook.uninstall()
             self._finder.uninstall()
             self._tracker.uninstall()
+            if self._patching is not None:
+                self._patching.close()
 
     def evict_preloaded(self) -> None:
         """Forget the first-party modules that were imported before there was an engine, as plain modules.
@@ -140,6 +150,9 @@ class Engine:
         if not effective:
             self._settled()
             return Unchanged("every file is as it was loaded")
+        patched = self._patch(effective)
+        if patched is not None:
+            return patched
         try:
             plan = self._planner.plan(effective)
         except OnlyNewProcess as decision:
@@ -149,11 +162,27 @@ class Engine:
             return Unchanged("no module imported or read what changed")
         return await self._climb(plan)
 
+    def _patch(self, effective: Mapping[Path, str]) -> Built | Unchanged | None:
+        """Levels 0 and 1; None where they are not sound, or where anything but sources of modules changed."""
+        if self._patching is None or self.target is None or any(kind != "modified" for kind in effective.values()):
+            return None
+        found = self._patching.attempt(effective)
+        if isinstance(found, str):
+            logger.debug("not patched: %s", found)
+            return None
+        self._settled()
+        functions = [name for patch in found for name in patch.functions]
+        if not functions:
+            return Unchanged("only comments, blank lines or positions changed")
+        names = ", ".join(functions[:3]) + (f" and {len(functions) - 3} more" if len(functions) > 3 else "")
+        modules = tuple(record.name for path in effective for record in self.records.from_file(path))
+        return Built(self.target, ReloadLevel.PATCH, f"only the body of {names} changed", modules)
+
     def commit(self) -> None:
         """The new target is being served."""
         transaction, self._transaction = self._transaction, None
         if transaction is not None:
-            self._tracker.monitor.off()
+            self._started()
             transaction.commit()
             self._previous = None
             self._settled()
@@ -165,7 +194,7 @@ class Engine:
         """The new target could not be started: everything is as before, and the edit stays pending."""
         transaction, self._transaction = self._transaction, None
         if transaction is not None:
-            self._tracker.monitor.off()
+            self._started()
             transaction.rollback()
             self.target, self._previous = self._previous, None
 
@@ -201,11 +230,21 @@ class Engine:
         try:
             return self._build(transaction, set(self.records), ReloadLevel.UPDATE, "first start")
         except BaseException as error:  # noqa: BLE001 - whatever an app raises at import, even SystemExit, is its error
-            transaction.rollback()
+            self._undo(transaction)
             return self._broken(error)
 
+    def _started(self) -> None:
+        if self._patching is not None:
+            self._patching.end()
+
     def _begin(self) -> Transaction:
+        if self._patching is not None:
+            self._patching.begin()
         return Transaction(self._tracker, self._planner, self._hook, self._module, self._resolve, self._mechanisms)
+
+    def _undo(self, transaction: Transaction) -> None:
+        self._started()
+        transaction.rollback()
 
     def _build(
         self, transaction: Transaction, names: set[str], level: ReloadLevel, reason: str, namespaces: Iterable[str] = ()
@@ -214,7 +253,6 @@ class Engine:
             target = transaction.run(names, namespaces)
         self._transaction = transaction
         self._previous, self.target = self.target, target
-        self._tracker.monitor.on()  # until commit: what the lifespan runs counts too
         return Built(target, level, reason, tuple(transaction.ran))
 
     async def _climb(self, plan: Plan) -> Built | Broken | NeedsRestart:
@@ -225,10 +263,10 @@ class Engine:
         try:
             return self._build(transaction, names, ReloadLevel.UPDATE, explain(plan), plan.namespaces)
         except OnlyNewProcess as decision:
-            transaction.rollback()
+            self._undo(transaction)
             return await self._new_process(str(decision))
         except BaseException as error:  # noqa: BLE001 - as above
-            transaction.rollback()
+            self._undo(transaction)
             first = error
         if not self._mechanisms.ladder or self._surely_broken(first) or not await self._works_cold():
             return self._broken(first)
@@ -237,7 +275,7 @@ class Engine:
         try:
             return self._build(transaction, set(self.records), ReloadLevel.REIMPORT, why, plan.namespaces)
         except BaseException as error:  # noqa: BLE001 - as above
-            transaction.rollback()
+            self._undo(transaction)
             return NeedsRestart(f"{why}; a fresh import raised {summary(error)}, and a cold start works")
 
     async def _new_process(self, why: str) -> Broken | NeedsRestart:

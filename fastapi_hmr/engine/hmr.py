@@ -14,7 +14,8 @@ Each entry has a test of the same number in tests/test_hmr_contract.py.
  6. `NamespaceProxy._keys`: the `Name` signal for each name of a module. Goes when a signal can be had by name.
  7. `Subscribable.track()` and `.subscribers`: a read becomes an edge of the graph; we walk the edges ourselves,
     iteratively, because hmr's own notification recurses over the graph.
- 8. `BaseComputation.dependencies`, `.dispose()`, `.reactivity_loss_strategy`: read, and cut at commit.
+ 8. `BaseComputation.dependencies`, `.dispose()`, `.reactivity_loss_strategy` (0.7.3 has none yet): read, and cut
+    at commit.
  9. `Derived(fn, context=)` and `.dirty`: the load computation. We enter it ourselves rather than call it, so
     that importing costs no more Python frames than a cold start does (chains of 200 modules).
 10. `HMR_CONTEXT.leaf`, `.enter(computation)`, `.fork()`, `.async_execution_context`: the running computation.

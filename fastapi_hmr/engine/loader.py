@@ -2,6 +2,7 @@
 
 import builtins
 import linecache
+import marshal
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.machinery import ModuleSpec, SourceFileLoader
@@ -18,20 +19,21 @@ from fastapi_hmr.engine.tracking import Tracker
 class Codes:
     """Compiled code by path and bytes: a module that runs again unchanged is not compiled again.
 
-    Python's own cache is not asked: it trusts a `.pyc` by the second and the size of the source.
+    Python's own cache is not asked: it trusts a `.pyc` by the second and the size of the source. Kept is a copy: each
+    execution has code objects of its own, by which its functions can be told from those of other generations.
     """
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[bytes, CodeType]] = {}
+        self._known: dict[str, tuple[bytes, bytes]] = {}
 
     def get(self, path: str, source: bytes) -> CodeType:
         """The code of a source file."""
         known = self._known.get(path)
         if known is not None and known[0] == source:
-            return known[1]
+            return cast("CodeType", marshal.loads(known[1]))  # noqa: S302 - our own copy
         linecache.checkcache(path)
         code = compile(source, path, "exec", dont_inherit=True)
-        self._known[path] = (source, code)
+        self._known[path] = (source, marshal.dumps(code))
         return code
 
 
@@ -60,6 +62,7 @@ class Loader(SourceFileLoader):
             with hmr.running(module):
                 record.code = code = self._codes.get(self.path, source)
                 record.classes = mentions(code, "__subclasses__")
+                tracker.on_code(code)
                 exec(code, hmr.namespace(module))  # noqa: S102 - this is what a loader does
             tracker.bind_children(record)
             failed = False

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 class Mechanisms:
     """What the engine uses to make hot equal cold; everything is on except in tests."""
 
+    patch: bool = True
+    """Give functions new code where only bodies changed that had no part in the app's start (levels 0 and 1)."""
     state: bool = True
     """Notice when a module changes another module's state while it is imported."""
     process: bool = True

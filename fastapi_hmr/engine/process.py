@@ -48,7 +48,7 @@ class Process:
 
     def mark(self) -> None:
         """What happened until now is charged to nobody (any more)."""
-        for adapter in [adapter for adapter in self._adapters if adapter.library in modules]:
+        for adapter in [adapter for adapter in self._adapters if is_loaded(adapter.library)]:
             self._adapters.remove(adapter)
             probe = adapter.probe()
             if probe is not None:
@@ -68,11 +68,16 @@ class Process:
 
     @contextmanager
     def library_import(self, record: Record | None) -> Iterator[None]:
-        """While inside, a library is being imported."""
+        """While inside, a library is being imported, and with it whatever it needs."""
+        if self._in_library is record:
+            yield
+            return
+        outer, self._in_library = self._in_library, record
         self.charge(record)
         try:
             yield
         finally:
+            self._in_library = outer
             self.mark()
 
     def undo(self, records: Iterable[Record]) -> None:
@@ -100,3 +105,9 @@ def attempt(action: Any, effect: Effect) -> None:
         action()
     except Exception:
         logger.debug("could not turn %s back or forth", effect.what, exc_info=True)
+
+
+def is_loaded(library: str) -> bool:
+    """Whether a library has been imported to its end: before that its registries may not be there."""
+    module = modules.get(library)
+    return module is not None and not getattr(getattr(module, "__spec__", None), "_initializing", False)

@@ -16,7 +16,7 @@ LISTING = "listing"
 ENVIRON = "environ"
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, weakref_slot=True)
 class Record:
     """One execution of one first-party module."""
 
@@ -41,8 +41,6 @@ class Record:
     """First-party modules whose state it changed."""
     effects: list[Any] = field(default_factory=list)
     """What it did to the process and to libraries, in order (effects.Effect)."""
-    ran: dict[int, CodeType] = field(default_factory=dict)
-    """Its functions that ran while modules were imported or the lifespan started, by identity of the code."""
     classes: bool = False
     """Whether its code asks for `__subclasses__`."""
 

@@ -58,6 +58,8 @@ class Tracker:
         """Paths likewise."""
         self.conjured: dict[str, set[str]] = {}
         """Modules that a first-party loader made, by the module of that loader."""
+        self.on_code: Callable[[CodeType], None] = lambda _code: None
+        """Called with a module's code before it runs."""
         self._mechanisms = mechanisms
         self._thread = 0
         self._token: Token[Any] | None = None
@@ -225,7 +227,6 @@ class Tracker:
         """Part of sensors.Senses."""
         owners = self.records.from_file(code.co_filename) if self.records.is_source(code.co_filename) else ()
         for owner in owners:
-            owner.ran[id(code)] = code
             if self.tracks_here() and owner is not self.stack[-1] and self._mechanisms.state:
                 self.influence.look(self.stack[-1], (owner.name, None))
         return bool(owners)

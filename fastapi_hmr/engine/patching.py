@@ -1,0 +1,86 @@
+"""Patching: levels 0 and 1 of the ladder, tried before modules run again."""
+
+import weakref
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import CodeType
+
+from fastapi_hmr.engine.patch import NotPatchable, Patch, plan
+from fastapi_hmr.engine.patch_holders import Index
+from fastapi_hmr.engine.patch_record import RunRecord
+from fastapi_hmr.engine.patch_source import Source, adopt
+from fastapi_hmr.engine.record import FILE, Record, Records
+
+
+class Patching:
+    """Knows what ran while the app started, and gives functions new code where that makes no difference to it."""
+
+    def __init__(self, records: Records, in_request: Callable[[], bool] | None) -> None:
+        self._records = records
+        self._ran = RunRecord(in_request)
+        self._index = Index()
+        self._sources: weakref.WeakKeyDictionary[Record, Source] = weakref.WeakKeyDictionary()
+        self._starting = False
+
+    def install(self) -> None:
+        """Listen to what runs; before the first import."""
+        self._ran.install()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._ran.close()
+
+    def watch(self, code: CodeType) -> None:
+        """A module's code is about to run."""
+        self._ran.watch(code)
+
+    def begin(self) -> None:
+        """A start begins: imports, the building of the app, and its lifespan."""
+        if not self._starting:
+            self._starting = True
+            self._ran.begin()
+
+    def end(self) -> None:
+        """The start is over, for better or worse."""
+        if self._starting:
+            self._starting = False
+            self._ran.end()
+
+    def attempt(self, paths: Iterable[Path]) -> list[Patch] | str:
+        """Patch all these files or none; the patches, or the reason why not."""
+        planned: list[tuple[Record, Patch]] = []
+        for path in paths:
+            found = self._plan(path)
+            if isinstance(found, str):
+                return found
+            planned.append(found)
+        done: list[tuple[Record, Patch]] = []
+        for record, patch in planned:
+            try:
+                patch.apply()
+            except Exception as error:  # noqa: BLE001 - a function that refuses: the next level takes the edit
+                for _, earlier in reversed(done):
+                    earlier.undo()
+                return f"a function refused its new code: {error}"
+            done.append((record, patch))
+        for record, patch in done:
+            self._sources[record] = patch.source
+            record.source, record.code = patch.source.content, patch.source.code
+        return [patch for _, patch in done]
+
+    def _plan(self, path: Path) -> tuple[Record, Patch] | str:
+        records = self._records.from_file(path)
+        if len(records) != 1 or self._records.dependents(FILE, path):
+            return f"{path.name} is more than the source of one module"
+        record = next(iter(records))
+        if record.failed or record.code is None:
+            return f"{record.name} did not load"
+        try:
+            now = path.read_bytes()
+        except OSError as error:
+            return f"{path.name} can't be read: {error.strerror}"
+        source = self._sources.get(record)
+        if source is None:
+            source = self._sources[record] = adopt(record.code.co_filename, record.source, record.code)
+        found = plan(source, now, record.globals, self._ran, self._index)
+        return found.reason if isinstance(found, NotPatchable) else (record, found)
