@@ -10,9 +10,7 @@ from typing import Any
 
 from fastapi_hmr.config import AppSource, did_you_mean, read_pyproject
 from fastapi_hmr.exceptions import AppNotFound, ConfigError
-from fastapi_hmr.resolve import PREFERRED, resolve
-
-__all__ = ["discover", "locate", "main_source", "resolve"]
+from fastapi_hmr.resolve import PREFERRED
 
 USUAL_PLACES = ("main.py", "app.py", "api.py", "app/main.py", "app/app.py", "app/api.py")
 _MAKES_AN_APP = re.compile(r"^(?:app|api)\b\s*(?::[^=]+)?=|\b(?:FastAPI|Starlette)\(", re.MULTILINE)

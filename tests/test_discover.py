@@ -12,8 +12,9 @@ from fastapi import FastAPI
 from starlette.applications import Starlette
 
 from fastapi_hmr.config import AppSource
-from fastapi_hmr.discover import discover, main_source, resolve
+from fastapi_hmr.discover import discover, main_source
 from fastapi_hmr.exceptions import AppNotFound, ConfigError
+from fastapi_hmr.resolve import resolve
 from tests.utils import Project
 
 APP = "from fastapi import FastAPI\napp = FastAPI()\n"
