@@ -107,7 +107,7 @@ class Touched:
         self._settle()
         self.watched = None
 
-    def changed(self, subject: object = MISSING) -> str | None:
+    def changed(self, subject: object = MISSING, /) -> str | None:
         """Why the call would not do the same today, in words for people; None where nothing it touched has changed."""
         if self._unsure is not None:
             return self._unsure
