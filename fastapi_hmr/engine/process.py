@@ -24,6 +24,7 @@ class Process:
         self._probes: dict[str, Probe] = interpreter() if mechanisms.process else {}
         self._adapters: list[Adapter] = adapters() if mechanisms.adapters else []
         self._mark: dict[str, Any] = {}
+        self._in_library: Record | None = None  # the module on whose behalf a library is being imported
 
     def close(self) -> None:
         """Take the interceptors out."""
