@@ -43,7 +43,8 @@ class Kept:
     def gone(self, number: int, replaced: Collection[str], *, carried: bool) -> bool:
         """Whether nobody asks for it any more, as far as that can be known."""
         return all(
-            module not in sys.modules or all(self._over(kind, at, module, number, replaced, carried) for kind, at in asks)
+            module not in sys.modules
+            or all(self._over(kind, at, module, number, replaced, carried) for kind, at in asks)
             for module, asks in ((module, asked.items()) for module, asked in self.askers.items())
         )
 
@@ -125,7 +126,9 @@ class Values:
 
     def _make(self, slot: Slot, ask: Ask) -> Any:
         if slot.making:
-            raise RuntimeError(f"hot.keep: the factory of {slot.key!r} asks for {slot.key!r} itself: call what makes it")
+            raise RuntimeError(
+                f"hot.keep: the factory of {slot.key!r} asks for {slot.key!r} itself: call what makes it"
+            )
         slot.making = True
         record = self._record(slot, ask)
         try:
@@ -166,7 +169,11 @@ class Values:
             if reason is not None:
                 slot.reason = reason
                 return None
-            kept.verified, kept.code, kept.namespace = self.number, getattr(ask.factory, "__code__", None), id(ask.namespace)
+            kept.verified, kept.code, kept.namespace = (
+                self.number,
+                getattr(ask.factory, "__code__", None),
+                id(ask.namespace),
+            )
         self._asked(kept, ask)
         return kept
 
