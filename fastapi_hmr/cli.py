@@ -183,10 +183,11 @@ def _give_up(error: HmrError) -> None:
 
 @click.pass_context
 def _serve(context: click.Context, /, **_options: Any) -> None:
-    from fastapi_hmr.main import run
-
     try:
-        run(config_from_context(context))
+        config = config_from_context(context)
+        from fastapi_hmr.main import run  # wrong input is answered without loading the server
+
+        run(config)
     except HmrError as error:
         _give_up(error)
 

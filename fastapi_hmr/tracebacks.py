@@ -246,6 +246,9 @@ def _syntax_frame(error: SyntaxError, roots: Sequence[Path]) -> Frame:
     column = error.offset - 1 if error.offset and error.offset > 0 else None
     end = None
     if column is not None:
+        text = next((each.text for each in source if each.number == line), "")
+        if "was never closed" in str(error.msg) and text[column : column + 1] not in tuple("([{"):
+            column = _characters(text, column)  # Python 3.12 counts bytes in this one error
         known = error.end_offset is not None and error.end_lineno == line
         end = max((error.end_offset or 0) - 1 if known else 0, column + 1)
     return Frame(file, line, "<module>", column, end, source, _is_library(file, roots))

@@ -69,7 +69,6 @@ def test_unknown_option_names_the_nearest(source: AppSource, name: str, near: st
     [
         ({"workers": 2}, "workers=2"),
         ({"http": "no.such:thing"}, "http 'no.such:thing' can't be used"),
-        ({"http2": True}, "http2 'True' can't be used"),
         ({"ws": "no.such:thing"}, "ws 'no.such:thing'"),
         ({"loop": "no.such:thing"}, "loop 'no.such:thing' can't be used"),
         ({"ssl_keyfile": "main.py"}, "needs its certificate"),
