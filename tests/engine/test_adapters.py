@@ -1,0 +1,95 @@
+"""Adapters: ours are there, an app's own are used, and a broken one of a package is no harm."""
+
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from fastapi_hmr.engine import adapters, process
+from fastapi_hmr.engine.adapters import Adapter, Effect
+from fastapi_hmr.engine.hmr import Module
+from fastapi_hmr.engine.mechanisms import ALL
+from fastapi_hmr.engine.record import Record
+
+
+class Shelf:
+    """A probe for the made-up library `shelf`."""
+
+    def __init__(self, shelf: Any) -> None:
+        self.shelf = shelf
+
+    def take(self) -> tuple[str, ...]:
+        """What is on it."""
+        return tuple(self.shelf.books)
+
+    def effects(self, before: tuple[str, ...], now: tuple[str, ...]) -> Iterator[Effect]:
+        """What came."""
+        for book in now:
+            if book not in before:
+                yield Effect(book, partial(self.shelf.books.remove, book), partial(self.shelf.books.append, book))
+
+
+@pytest.fixture
+def shelf(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A library with a registry, loaded."""
+    library: Any = ModuleType("shelf")
+    library.books = ["kept"]
+    monkeypatch.setitem(sys.modules, "shelf", library)
+    monkeypatch.setattr(adapters, "_registered", [])
+    return library
+
+
+def record(tmp_path: Path) -> Record:
+    """A record of nothing yet."""
+    from importlib.machinery import ModuleSpec
+
+    module = Module(ModuleSpec("owner", None, origin=str(tmp_path / "owner.py")))
+    return Record("owner", tmp_path / "owner.py", module, 1, b"")
+
+
+def test_registered_adapter_undoes_and_redoes(shelf: Any, tmp_path: Path) -> None:
+    """The documented way: a registry of an app's own is undone with the module that filled it."""
+    adapters.register(Adapter("shelf", lambda: Shelf(shelf)))
+    tracked = process.Process(ALL)
+    try:
+        owner = record(tmp_path)
+        tracked.mark()
+        shelf.books.append("new")
+        tracked.charge(owner)
+        assert [effect.what for effect in owner.effects] == ["new"]
+        tracked.undo([owner])
+        assert shelf.books == ["kept"]
+        tracked.redo([owner])
+        assert shelf.books == ["kept", "new"]
+    finally:
+        tracked.close()
+
+
+def test_adapter_of_a_library_that_is_not_loaded_is_not_made(shelf: Any) -> None:
+    """An adapter costs nothing, and imports nothing, until its library is there."""
+    made: list[int] = []
+    adapters.register(Adapter("shelf_that_nobody_imports", lambda: made.append(1)))
+    tracked = process.Process(ALL)
+    tracked.mark()
+    tracked.close()
+    assert made == []
+
+
+def test_effect_that_refuses_does_not_end_the_reload(shelf: Any, tmp_path: Path) -> None:
+    """A library may refuse to forget: the other effects are undone all the same."""
+    adapters.register(Adapter("shelf", lambda: Shelf(shelf)))
+    tracked = process.Process(ALL)
+    try:
+        owner = record(tmp_path)
+        tracked.mark()
+        shelf.books += ["one", "two"]
+        tracked.charge(owner)
+        shelf.books.remove("two")
+        tracked.undo([owner])
+        assert shelf.books == ["kept"]
+    finally:
+        tracked.close()

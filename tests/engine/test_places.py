@@ -1,0 +1,60 @@
+"""First-party means: under a root, and not in an environment, a library or a tool's folder."""
+
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from fastapi_hmr.engine.places import Places, real
+
+
+@pytest.mark.parametrize(
+    ("path", "ours"),
+    [
+        ("main.py", True),
+        ("pkg/sub/mod.py", True),
+        ("data.json", True),
+        ("venv/lib/python3.13/site-packages/x.py", False),
+        ("myenv/bin/activate_this.py", False),
+        ("node_modules/x/y.py", False),
+        (".git/hooks/x.py", False),
+        ("../elsewhere.py", False),
+    ],
+)
+def test_owns_by_folder(tmp_path: Path, path: str, *, ours: bool) -> None:
+    """Each kind of folder is told apart; an environment is known by its pyvenv.cfg, whatever its name."""
+    root = tmp_path / "project"
+    (root / "myenv").mkdir(parents=True)
+    (root / "myenv" / "pyvenv.cfg").write_text("")
+    assert Places([root]).owns(root / path) is ours
+
+
+def test_owns_files_of_every_root(tmp_path: Path) -> None:
+    """Several roots are possible."""
+    places = Places([tmp_path / "one", tmp_path / "two"])
+    assert places.owns(tmp_path / "one" / "a.py")
+    assert places.owns(tmp_path / "two" / "b.py")
+    assert not places.owns(tmp_path / "three" / "c.py")
+
+
+def test_owns_no_library_even_under_a_root() -> None:
+    """The standard library is not first-party, though a root may lie above it."""
+    library = Path(sysconfig.get_path("stdlib")).resolve()
+    assert not Places([library.parent]).owns(library / "json" / "__init__.py")
+
+
+def test_dotted_names_by_search_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file has a name for each entry of the search path above it; a package's __init__ has the package's."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.syspath_prepend(str(tmp_path / "src"))
+    places = Places([tmp_path])
+    assert places.dotted(tmp_path / "src" / "pkg" / "mod.py") == {"src.pkg.mod", "pkg.mod"}
+    assert places.dotted(tmp_path / "src" / "pkg" / "__init__.py") == {"src.pkg", "pkg"}
+    assert places.dotted(tmp_path / "notes.md") == set()
+
+
+def test_real_keeps_the_name_of_a_link(tmp_path: Path) -> None:
+    """A linked folder is resolved; the file's own name stays, so that it can be recognised when it is missing."""
+    (tmp_path / "target").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    assert real(tmp_path / "link" / "missing.py") == tmp_path.resolve() / "target" / "missing.py"
