@@ -2,13 +2,14 @@
 
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from types import CellType, CodeType, FunctionType, ModuleType
 from typing import cast
 
 from fastapi_hmr.engine.patch_caches import Cache
-from fastapi_hmr.engine.patch_holders import Holders, Index
+from fastapi_hmr.engine.patch_holders import Holders, Index, walk
+from fastapi_hmr.engine.patch_memos import cache_of
 from fastapi_hmr.engine.patch_record import RunRecord
 from fastapi_hmr.engine.patch_source import Source
 from fastapi_hmr.engine.syntax import Pair, functions_in
@@ -32,7 +33,7 @@ class Checks:
         self._record = record
         self._index = index
 
-    def refusal(self, moves: Iterable[tuple[Pair, Holders]]) -> str | None:
+    def refusal(self, moves: Sequence[tuple[Pair, Holders]]) -> str | None:
         """Return the first reason not to patch."""
         if self._record.bodies_read_by is not None:
             return f"`{self._record.bodies_read_by}` read bytecode while the app started"
@@ -43,7 +44,8 @@ class Checks:
                 reason = self._refusal_of(pair, holders)
                 if reason is not None:
                     return reason
-        return self._refusal_by_caches()
+        changed = [pair.old for pair, _ in moves if pair.changed]
+        return self._refusal_by_memos(changed) or self._refusal_by_caches()
 
     def _refusal_of(self, pair: Pair, holders: Holders) -> str | None:
         name = f"`{pair.old.co_qualname}`"
@@ -87,6 +89,17 @@ class Checks:
             return f"{changed}, and others that hold the function may have read it"
         reader = self._record.reads_docstrings()
         return f"{changed}, and `{reader}` may have read it" if reader else None
+
+    def _refusal_by_memos(self, changed: list[CodeType]) -> str | None:
+        used = [code for code in changed if self._record.called(code)]
+        if not used:
+            return None
+        functions = walk(self._namespace)
+        for code in used:
+            keeper = cache_of(code, functions, self._record.all_called())
+            if keeper is not None:
+                return f"`{keeper}` may have kept results of `{code.co_qualname}`"
+        return None
 
     def _refusal_by_caches(self) -> str | None:
         clearable, mixed = self._record.caches()

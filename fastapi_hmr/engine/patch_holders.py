@@ -107,7 +107,7 @@ def find(
     if wanted:
         for holders in wanted.values():
             holders.clear()
-        for function in _walk(namespace):
+        for function in walk(namespace):
             if id(function.__code__) in wanted:
                 wanted[id(function.__code__)].add(function, namespace)
         wanted = {key: holders for key, holders in wanted.items() if holders.unknown}
@@ -119,7 +119,7 @@ def find(
     return found
 
 
-def _walk(namespace: Mapping[str, object]) -> list[FunctionType]:
+def walk(namespace: Mapping[str, object]) -> list[FunctionType]:
     """Return the functions in reach of a module's names: in classes, decorators' wrappers, closures, containers."""
     name = namespace.get("__name__")
     functions: list[FunctionType] = []

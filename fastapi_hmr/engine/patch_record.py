@@ -126,6 +126,10 @@ class RunRecord:
         """True if that code ran at all."""
         return code in self._called
 
+    def all_called(self) -> Iterator[CodeType]:
+        """Yield the code of all first-party functions that ran."""
+        return iter(self._called)
+
     def may_be_of_start(self, code: CodeType, *, begun: bool) -> bool:
         """Whether a call in progress of that code may be one that a start left behind, a generator say."""
         return self.ran(code) or code in self._held or not (begun or self.called(code))

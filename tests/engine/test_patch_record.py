@@ -232,3 +232,49 @@ def test_patch_after_source_was_only_shown_is_applied(load: Load) -> None:
     )
     assert str(live.path) in linecache.cache
     applied(live.edit("return 1", "return 2"))
+
+
+MEMOS = {
+    "dictionary": "known = {}\n\ndef use(k):\n    if k not in known:\n        known[k] = rate(k)\n    return known[k]\n",
+    "of two keys": "known = {}\n\ndef use(k):\n    if (k, 1) not in known:\n        known[k, 1] = rate(k)\n    return known[k, 1]\n",
+    "exception": "known = {}\n\ndef use(k):\n    try:\n        return known[k]\n    except KeyError:\n"
+    "        known[k] = middle(k)\n        return known[k]\n\ndef middle(k):\n    return rate(k)\n",
+    "global": "last = None\n\ndef use(k):\n    global last\n    if last is None:\n        last = rate(k)\n    return last\n",
+    "setdefault": "known = {}\n\ndef use(k):\n    return known.setdefault(k, rate(k))\n",
+    "object": "class Keeper:\n    value = None\n\n    def get(self, k):\n        if self.value is None:\n"
+    "            self.value = rate(k)\n        return self.value\n\nKEEPER = Keeper()\n\ndef use(k):\n    return KEEPER.get(k)\n",
+}
+
+
+@pytest.mark.parametrize("memo", MEMOS)
+def test_patch_of_function_with_results_kept_by_hand_is_refused(load: Load, memo: str) -> None:
+    """A cache that the app made itself can't be told from other state, so it can't be cleared."""
+    text = f"def rate(k):\n    return k + 1\n\n{MEMOS[memo]}"
+    applied(load(text).edit("k + 1", "k + 2"))  # nothing has been called
+    live = load(text)
+    assert live["use"](1) == 2
+    assert refused(live.edit("k + 1", "k + 2")).endswith("may have kept results of `rate`")
+
+
+def test_patch_of_function_below_memo_decorator_is_refused(load: Load) -> None:
+    """A decorator's wrapper that keeps results closes over the function."""
+    live = load(
+        "def memo(fn):\n    known = {}\n    def wrapper(k):\n        if k not in known:\n            known[k] = fn(k)\n"
+        "        return known[k]\n    return wrapper\n\n@memo\ndef rate(k):\n    return k + 1\n"
+    )
+    assert live["rate"](1) == 2
+    reason = refused(live.edit("k + 1", "k + 2"))
+    assert reason == "`memo.<locals>.wrapper` may have kept results of `rate`"
+
+
+def test_patch_keeps_state_that_requests_made(load: Load) -> None:
+    """Items and counters are no results of the function that changes: they stay."""
+    live = load(
+        "ITEMS = []\nHITS = {'n': 0}\n\ndef add(item):\n    HITS['n'] += 1\n    ITEMS.append(item)\n    return len(ITEMS)\n\n"
+        "def show(q=None):\n    result = {'items': ITEMS}\n    if q is not None:\n        result['q'] = q\n    return result\n"
+    )
+    live["add"](1)
+    live["show"]("x")
+    applied(live.edit("{'items': ITEMS}", "{'all': ITEMS}"))
+    applied(live.edit("return len(ITEMS)", "return -len(ITEMS)"))
+    assert (live["add"](2), live["HITS"], live["show"]()) == (-2, {"n": 2}, {"all": [1, 2]})
