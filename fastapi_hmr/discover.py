@@ -1,5 +1,6 @@
 """Finds the app without importing it: import string, path, `__main__` or the usual places."""
 
+import ast
 import importlib.machinery
 import importlib.util
 import re
@@ -54,7 +55,13 @@ def main_source(app: object | str, frame_globals: Mapping[str, Any], *, app_dir:
             f'after a save: assign it first (`app = ...`, above the `if __name__ == "__main__"` block), '
             f'or pass an import string, as in dev("{module}:create_app", factory=True)'
         )
-    attribute = next((name for name in PREFERRED if name in names), names[0])
+    lasting = [name for name in names if not _only_under_main(file, name)]
+    if not lasting:
+        raise AppNotFound(
+            f'{names[0]!r} is made inside the `if __name__ == "__main__"` block of {file.name}, which does not run '
+            "again after a save: make it above that block"
+        )
+    attribute = next((name for name in PREFERRED if name in lasting), lasting[0])
     return AppSource(module, attribute, _above(file, module), origin=f"dev() in {file.name}", file=file)
 
 
@@ -262,6 +269,26 @@ def _usual_place(base: Path) -> Path | None:
     for folder in (base / "src", *sorted(p for p in (base / "src").glob("*/") if (p / "__init__.py").is_file())):
         candidates += [folder / place for place in USUAL_PLACES]
     return next((path for path in candidates if path.is_file()), None)
+
+
+def _only_under_main(file: Path, name: str) -> bool:
+    """Whether a script binds this global in its `__main__` block and nowhere else."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return False
+    blocks = [node for node in tree.body if isinstance(node, ast.If) and "__name__" in ast.unparse(node.test)]
+    inside = {id(node) for block in blocks for statement in block.body for node in ast.walk(statement)}
+    binding = [node for node in ast.walk(tree) if name in _bound_by(node)]
+    return bool(binding) and all(id(node) in inside for node in binding)
+
+
+def _bound_by(node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.Name(id=name, ctx=ast.Store()) | ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+            yield name
+        case ast.alias(name=name, asname=renamed):
+            yield renamed or name.partition(".")[0]
 
 
 def _real_name(frame_globals: Mapping[str, Any]) -> tuple[str, Path]:

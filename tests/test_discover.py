@@ -254,6 +254,22 @@ def test_main_source_of_an_object_without_a_name_says_what_to_do(here: Project) 
         main_source(FastAPI(), script(here, "main.py"))
 
 
+def test_main_source_of_an_app_made_in_the_main_block_says_what_to_do(here: Project) -> None:
+    """The block does not run again; a name that is bound above it as well, or imported, is all right."""
+    block = "if __name__ == '__main__':\n    app = make()\n"
+    here["main.py"] = f"from fastapi import FastAPI as make\n{block}"
+    space = script(here, "main.py")
+    with pytest.raises(AppNotFound, match="'app' is made inside the `if __name__"):
+        main_source(space["app"], space)
+    here["main.py"] = f"from fastapi import FastAPI as make\nother = app = None\n{block}    other = app\n"
+    space = script(here, "main.py")
+    assert main_source(space["app"], space).attribute == "app"
+    here["lib.py"] = APP
+    here["main.py"] = "from lib import app as lib_app\nif __name__ == '__main__':\n    app = lib_app\n"
+    space = script(here, "main.py")
+    assert main_source(space["app"], space).attribute == "lib_app"
+
+
 def test_main_source_without_a_file_says_so() -> None:
     """`python -c` and the interactive prompt have nothing to reload."""
     app = FastAPI()
