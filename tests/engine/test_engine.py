@@ -103,7 +103,8 @@ def test_patch_keeps_the_target(app: App) -> None:
     outcome = app.save(main="def app():\n    return 2\n")
     assert isinstance(outcome, Built)
     assert outcome.level is ReloadLevel.PATCH
-    assert outcome.target is served is app.target
+    assert outcome.target is app.target
+    assert app.target is served
     assert app.target() == 2
 
 
