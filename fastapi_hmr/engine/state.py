@@ -244,7 +244,7 @@ def _library(_: Walker, value: Any, direct: bool) -> Look | None:
 CONTAINERS: Final = frozenset((_mapping, _sequence))
 
 
-def _generator(value: types.GeneratorType[Any, Any, Any]) -> Contents:
+def _generator(value: Any) -> Contents:
     frame = value.gi_frame
     return ("ended",) if frame is None else (frame.f_lasti, *frame.f_locals.values())
 
