@@ -66,6 +66,7 @@ class Reloader:
         self._engine, self._switch, self._watcher, self._hooks = engine, switch, watcher, hooks
         self._restart_files = restart_files
         self._between = False  # the old generation has stopped and no other has started
+        self._broken = False  # the last word was an error
         self._seen = time.perf_counter()
         watcher.on_news(self._on_news)
 
@@ -142,6 +143,7 @@ class Reloader:
     async def _patched(self, built: Built, save: _Save) -> None:
         self._engine.commit()
         generation = self._switch.renew()
+        self._broken = False
         self._switch.open_gate()
         self._hooks.show(_reloaded(generation, built, save))
 
@@ -157,7 +159,7 @@ class Reloader:
             self._engine.rollback()
             self._between = True
             return
-        self._between = False
+        self._between = self._broken = False
         self._engine.commit()
         self._hooks.show(_reloaded(generation, built, save))
 
@@ -182,12 +184,18 @@ class Reloader:
                 await asyncio.gather(overtaken, switching, return_exceptions=True)
 
     async def _unchanged(self, outcome: Unchanged, save: _Save) -> None:
+        """Nothing to run: pages may still show files of the save, and an error may be gone with it."""
         if self._between:
             await self._restore()
         self._switch.open_gate()
-        self._hooks.show(
-            Reloaded(self._switch.generation, ReloadLevel.NOTHING, outcome.reason, save.files, (), save.milliseconds)
-        )
+        if self._broken or any(path.suffix.lower() not in ASSETS for path in save.files):
+            self._broken = False
+            self._hooks.show(
+                Reloaded(
+                    self._switch.generation, ReloadLevel.NOTHING, outcome.reason, save.files, (), save.milliseconds
+                )
+            )
+        self._assets(save)
 
     async def _failed(self, report: ErrorReport, save: _Save) -> None:
         if self._between and self._overtaken():
@@ -195,6 +203,7 @@ class Reloader:
         if self._between or not self._switch.serving:
             await self._restore(report)
         self._switch.open_gate()
+        self._broken = True
         self._hooks.show(ReloadFailed(report, save.files, save.milliseconds, self._switch.serving))
 
     def _overtaken(self) -> bool:

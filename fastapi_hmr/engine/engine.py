@@ -231,6 +231,7 @@ class Engine:
             return self._build(transaction, set(self.records), ReloadLevel.UPDATE, "first start")
         except BaseException as error:  # noqa: BLE001 - whatever an app raises at import, even SystemExit, is its error
             self._undo(transaction)
+            self._tracker.attempts.add(self._module)  # nobody imported it but us, and its file may be the one to mend
             return self._broken(error)
 
     def _started(self) -> None:

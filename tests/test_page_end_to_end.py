@@ -1,0 +1,165 @@
+"""The whole product in a real browser: the example app is edited, the open page shows it without a hand on it."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from tests.browser.conftest import FLAGS, find_chromium
+from tests.utils import ROOT, Project, Server, free_port, hmr_argv
+
+pytestmark = pytest.mark.browser
+OVERLAY = "fastapi-hmr-overlay"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """A fresh profile, patient on a busy machine."""
+    context = browser.new_context()
+    context.set_default_timeout(30_000)
+    expect.set_options(timeout=30_000)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Project:
+    """A copy of the example app."""
+    shutil.copytree(ROOT / "example_app", tmp_path / "example", ignore=shutil.ignore_patterns("__pycache__"))
+    return Project(tmp_path / "example")
+
+
+@pytest.fixture
+def server(example: Project, tmp_path: Path) -> Iterator[Server]:
+    """`fastapi-hmr main:app --reload` in it, with a quick start."""
+    port = free_port()
+    env = {"DAYBOOK_DATABASE": str(tmp_path / "daybook.db"), "DAYBOOK_STARTUP_SECONDS": "0.05"}
+    server = Server(hmr_argv("main:app", "--reload", "--port", str(port)), example.root, port=port, env=env)
+    server.wait_ready()
+    yield server
+    server.stop()
+
+
+class Loads:
+    """How often the page was loaded: counted where a reload can't hide it."""
+
+    def __init__(self, page: Page) -> None:
+        self.count = 0
+        page.on("load", self._loaded)
+
+    def _loaded(self, _page: Page) -> None:
+        self.count += 1
+
+
+def opened(context: BrowserContext, url: str) -> tuple[Page, Loads]:
+    """The page, loaded once and listening for news."""
+    page = context.new_page()
+    loads = Loads(page)
+    page.goto(url)
+    listening(page)
+    assert loads.count == 1
+    return page, loads
+
+
+def listening(page: Page) -> None:
+    """Wait until the page says that it is ready to hear of saves."""
+    page.wait_for_function("document.documentElement.dataset.fastapiHmr === 'ready'")
+
+
+def test_handler_template_and_stylesheet_reach_the_open_page_once(
+    example: Project, server: Server, context: BrowserContext
+) -> None:
+    """Each edit is shown once: a handler and a template by one reload, a stylesheet without any."""
+    page, loads = opened(context, server.url)
+    example.edit("routers/pages.py", '"Good morning"', '"Hello, handler"')
+    example.edit("routers/pages.py", "def greeting(hour: int) -> str:", "def greeting(hour: int) -> str:\n    hour = 9")
+    expect(page.locator("body")).to_contain_text("Hello, handler")
+    listening(page)
+    assert 2 <= loads.count <= 3  # two saves: one reload each, or one for both
+    seen = loads.count
+
+    example.edit("templates/base.html", "Save a file of this app and watch.", "Saved, and watched.")
+    expect(page.locator("footer")).to_contain_text("Saved, and watched.")
+    listening(page)
+    assert loads.count == seen + 1
+
+    example["static/site.css"] = example["static/site.css"] + "\nbody { background: rgb(1, 2, 3) !important; }\n"
+    expect(page.locator("body")).to_have_css("background-color", "rgb(1, 2, 3)")
+    assert loads.count == seen + 1
+
+
+def test_a_syntax_error_shows_the_overlay_and_the_fix_removes_it(
+    example: Project, server: Server, context: BrowserContext
+) -> None:
+    """The page stays what it was below the report, and goes on with the fix."""
+    page, loads = opened(context, server.url)
+    good = example["routers/pages.py"]
+    example["routers/pages.py"] = good + "\ndef broken(:\n"
+    overlay = page.locator(OVERLAY)
+    expect(overlay).to_contain_text("SyntaxError")
+    expect(overlay).to_contain_text("routers/pages.py")
+    assert loads.count == 1
+    example["routers/pages.py"] = good.replace("Good", "Mended")
+    expect(page.locator("body")).to_contain_text("Mended")
+    expect(overlay).to_have_count(0)
+    listening(page)
+    assert loads.count == 2
+
+
+def test_a_page_opened_before_the_first_good_start_heals(
+    example: Project, tmp_path: Path, context: BrowserContext
+) -> None:
+    """The 503 page of an app that never worked becomes the app when it does."""
+    good = example["main.py"]
+    example["main.py"] = good + "\nraise RuntimeError('not yet')\n"
+    port = free_port()
+    env = {"DAYBOOK_DATABASE": str(tmp_path / "daybook.db"), "DAYBOOK_STARTUP_SECONDS": "0.05"}
+    server = Server(hmr_argv("main:app", "--reload", "--port", str(port)), example.root, port=port, env=env)
+    try:
+        server.wait_ready()
+        page = context.new_page()
+        response = page.goto(server.url)
+        assert response is not None
+        assert response.status == 503
+        expect(page.locator("body")).to_contain_text("not yet")
+        example["main.py"] = good
+        expect(page.locator("footer")).to_contain_text("Save a file")
+    finally:
+        server.stop()
+
+
+def test_every_open_page_refreshes(example: Project, server: Server, context: BrowserContext) -> None:
+    """A page in a second tab learns of the same save."""
+    first, _ = opened(context, server.url)
+    second, _ = opened(context, f"{server.url}/week")
+    example.edit("settings.py", 'TITLE = "Daybook"', 'TITLE = "Nightbook"')
+    expect(first.locator(".brand")).to_have_text("Nightbook")
+    second.bring_to_front()
+    expect(second.locator(".brand")).to_have_text("Nightbook")
+
+
+def test_without_reload_responses_are_the_apps_own(example: Project, tmp_path: Path) -> None:
+    """No --reload: not a byte of ours in a page."""
+    port = free_port()
+    env = {"DAYBOOK_DATABASE": str(tmp_path / "daybook.db"), "DAYBOOK_STARTUP_SECONDS": "0"}
+    server = Server(hmr_argv("main:app", "--port", str(port)), example.root, port=port, env=env)
+    try:
+        server.wait_ready()
+        headers = {"accept": "text/html", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+        page = server.get("/", headers=headers)
+        assert page.status_code == 200
+        assert "__fastapi_hmr__" not in page.text
+        assert server.get("/__fastapi_hmr__/client.js").status_code == 404
+    finally:
+        server.stop()
