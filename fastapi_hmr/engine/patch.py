@@ -4,8 +4,11 @@ Same as a cold start means: nothing that a start of the app did can have depende
 parts of functions that did not run in a start may differ; every live function that has the old code must be found; and
 nothing that a start left behind may go on running the old code. Whatever is in doubt is not patchable, and says why.
 
-Limits, since they leave no trace: code of libraries that reads a function's bytecode in a start without running it, and
-results of functions that requests put into the app's state (which stays, as all state does at these levels).
+State that requests made stays, in modules as in the lifespan: that is what these levels are for. Results that were kept
+for their own sake do not: functools caches are cleared, and hand-made caches refuse the patch.
+
+Limits, since they leave no trace: libraries that read a function's bytecode in a start without running or keeping it, other
+than those known by name (`patch_checks.BODY_COMPILERS`); background work that calls a function after a request did.
 """
 
 import linecache

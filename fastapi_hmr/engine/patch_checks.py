@@ -54,7 +54,7 @@ class Checks:
         if not self._index.is_complete(pair.old):
             return f"something still holds earlier code of {name}"
         if holders.in_progress and self._record.may_be_of_start(pair.old, begun=holders.begun):
-            return f"a call of {name} that began when the app started is still in progress"
+            return f"a call of {name} is still in progress that may be of the app's start"
         if not pair.changed:
             return None
         return self._refusal_by_decorators(pair.old, holders) or self._refusal_by_docstring(pair, holders)

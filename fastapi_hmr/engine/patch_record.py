@@ -30,8 +30,8 @@ class RunRecord:
     """What ran during starts: imports, the building of the app, and startups of lifespans.
 
     Whoever runs a module's code calls `watch(code)` before. Everything between `begin()` and `end()`, which nest, counts
-    as a start. With `in_request`, what first runs outside requests later on counts too: a background task that an
-    app's lifespan began, or its thread.
+    as a start; also imports that happen later, in a request say. With `in_request`, what first runs outside requests counts
+    too: a background task that an app's lifespan began, or its thread. Without it that goes unnoticed.
     """
 
     def __init__(self, in_request: Callable[[], bool] | None = None) -> None:
@@ -132,6 +132,8 @@ class RunRecord:
 
     def may_be_of_start(self, code: CodeType, *, begun: bool) -> bool:
         """Whether a call in progress of that code may be one that a start left behind, a generator say."""
+        if self._in_request is None:
+            return True  # background tasks can't be told from requests
         return self.ran(code) or code in self._held or not (begun or self.called(code))
 
     def source_was_read(self, filename: str) -> bool:

@@ -11,7 +11,7 @@ from types import CodeType
 import pytest
 
 from fastapi_hmr.engine.patch_record import RunRecord
-from tests.engine.patch_cases import Load, applied, loading, refused
+from tests.engine.patch_cases import Live, Load, applied, loading, refused
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_patch_in_suspended_lifespan_is_refused(load: Load) -> None:
         next(lifespan)
     assert (
         refused(live.edit("'old'", "'new'"))
-        == "a call of `lifespan` that began when the app started is still in progress"
+        == "a call of `lifespan` is still in progress that may be of the app's start"
     )
     assert next(lifespan) == "old"
 
@@ -278,3 +278,15 @@ def test_patch_keeps_state_that_requests_made(load: Load) -> None:
     applied(live.edit("{'items': ITEMS}", "{'all': ITEMS}"))
     applied(live.edit("return len(ITEMS)", "return -len(ITEMS)"))
     assert (live["add"](2), live["HITS"], live["show"]()) == (-2, {"n": 2}, {"all": [1, 2]})
+
+
+def test_patch_of_call_in_progress_without_knowing_requests_is_refused(tmp_path: Path) -> None:
+    """Where nobody tells requests from background tasks, a suspended call may be of either."""
+    record = RunRecord()
+    record.install()
+    live = Live(tmp_path / "live.py", "def stream():\n    yield 1\n    yield 2\n", record)
+    stream = live["stream"]()
+    next(stream)
+    reason = refused(live.edit("yield 2", "yield 3"))
+    record.close()
+    assert reason == "a call of `stream` is still in progress that may be of the app's start"
