@@ -90,14 +90,13 @@ class Overlay extends HTMLElement {
     const bar = make("div", { class: "bar" }, copying, closing);
     const dialog = make("div", { class: "frame", role: "alertdialog", "aria-labelledby": "title", tabindex: "-1" });
     dialog.append(bar, title, note, ...makeFrames(report));
-    const backdrop = make("div", { class: "backdrop" }, dialog);
-    backdrop.onclick = (event) => event.target === backdrop && close();
-    this.#root.replaceChildren(backdrop);
+    this.#root.replaceChildren(dialog);
     closing.focus({ preventScroll: true });
   }
 
   connectedCallback() {
     this.#focused = document.activeElement;
+    this.onclick = (/** @type {Event} */ event) => event.composedPath()[0] === this && close(); // beside the dialog
     addEventListener("keydown", onKey, true);
   }
 

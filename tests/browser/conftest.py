@@ -12,6 +12,7 @@ from tests.browser.site import Site
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
+    "--host-resolver-rules=MAP *.test 127.0.0.1",  # names that lead here and are not localhost
 ]  # fmt: skip
 CHROMIUM = "FASTAPI_HMR_CHROMIUM"
 
@@ -35,7 +36,11 @@ def chromium() -> Iterator[Browser]:
     """One browser for a module's tests, each of which has a context of its own."""
     path = find_chromium()
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        browser = playwright.chromium.launch(
+            executable_path=path,
+            args=FLAGS,
+            ignore_default_args=["--disable-back-forward-cache"],  # as people's browsers have it
+        )
         yield browser
         browser.close()
 

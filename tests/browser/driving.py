@@ -36,3 +36,17 @@ def shows(page: Page | Frame, target: str) -> None:
         " && document.documentElement.dataset.fastapiHmr === 'ready'",
         arg=target,
     )
+
+
+HIDING = """
+let hidden = false;
+Object.defineProperty(Document.prototype, "visibilityState", { get: () => (hidden ? "hidden" : "visible") });
+Object.defineProperty(Document.prototype, "hidden", { get: () => hidden });
+window.hide = (value) => { hidden = value; document.dispatchEvent(new Event("visibilitychange")); };
+"""
+"""Playwright's pages are always visible: a page with this can be told that it is not."""
+
+
+def state(page: Page | Frame, expected: str) -> None:
+    """Wait until the page says that it is in this state."""
+    page.wait_for_function("state => document.documentElement.dataset.fastapiHmr === state", arg=expected)

@@ -143,6 +143,15 @@ class Site:
         """Open event streams."""
         return self.middleware._routes.channel.open_streams
 
+    def cut_streams(self) -> None:
+        """End every event stream, as a network does."""
+
+        async def cut() -> None:
+            for stream in self.middleware._routes.channel._streams:
+                stream.put_nowait(None)
+
+        self.call(cut())
+
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         request = Request(scope, receive)
         self.requests.append(request)
