@@ -2,6 +2,7 @@
 
 import dis
 import functools
+import itertools
 from collections.abc import Iterator
 from types import CodeType
 from typing import Any
@@ -40,11 +41,33 @@ def nested(code: CodeType) -> Iterator[CodeType]:
 
 
 @functools.lru_cache(maxsize=4096)
-def global_names(code: CodeType) -> frozenset[str]:
-    """The names that a code object, or one inside it, looks up or sets in its module (equal code objects name the same)."""
-    return frozenset(
-        instruction.argval
-        for each in nested(code)
-        for instruction in dis.get_instructions(each)
-        if instruction.opname in _GLOBAL_NAMES
+def names_in(code: CodeType) -> tuple[frozenset[str], frozenset[str]]:
+    """What a code object, or one inside it, looks up or sets in its module; and what it imports.
+
+    (Equal code objects name the same.)
+    """
+    instructions = [each for inner in nested(code) for each in dis.get_instructions(inner)]
+    return (
+        frozenset(each.argval for each in instructions if each.opname in _GLOBAL_NAMES),
+        frozenset(each.argval for each in instructions if each.opname == "IMPORT_NAME"),
     )
+
+
+@functools.lru_cache(maxsize=256)
+def attributes_of(code: CodeType, variable: str) -> frozenset[str]:
+    """The attributes that a code object, or one inside it, names on a local variable; all it names, if in doubt."""
+    found: set[str] = set()
+    for inner in nested(code):
+        instructions = list(dis.get_instructions(inner))
+        strings = {const for const in inner.co_consts if isinstance(const, str)}
+        if "getattr" in inner.co_names:
+            found |= strings
+        for here, following in itertools.pairwise(instructions):
+            loaded = here.argval if isinstance(here.argval, tuple) else (here.argval,)
+            if not here.opname.startswith("LOAD_") or loaded[-1] != variable or here.opname == "LOAD_CONST":
+                continue
+            if following.opname.endswith(("_ATTR", "_METHOD")):
+                found.add(following.argval)
+            elif following.opname.startswith("STORE_"):  # another variable is the same object from now on
+                found.update(inner.co_names)
+    return frozenset(found)

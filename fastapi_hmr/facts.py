@@ -19,7 +19,7 @@ from types import (
 )
 from typing import Any
 
-from fastapi_hmr.codes import Token, code_token, global_names, nested
+from fastapi_hmr.codes import Token, code_token, names_in, nested
 
 type Place = tuple[str, tuple[str, ...]]
 """A module's name, and the names that lead from its globals to an object: classes and modules may lie between."""
@@ -210,10 +210,11 @@ class Look:
             )
         globals_ = lookup((module, ()))
         here = namespace(globals_) if is_a(globals_, ModuleType) else {}
-        for name in global_names(code):
+        global_, imported = names_in(code)
+        for name in global_:
             self._todo.append((module, (name,)))
             self._note_module(here.get(name), names)
-        for name in names:
+        for name in imported:
             self._note_import(name, names, str(here.get("__package__") or ""))
 
     def _note_import(self, name: str, names: set[str], package: str) -> None:

@@ -49,7 +49,7 @@ class Kept:
         )
 
     @staticmethod
-    def _over(kind: Kind, at: int, module: str, number: int, replaced: Collection[str], carried: bool) -> bool:  # noqa: PLR0913 FBT001 - one question, six facts
+    def _over(kind: Kind, at: int, module: str, number: int, replaced: Collection[str], carried: bool) -> bool:
         if at == number or kind == "request":
             return False  # a request may come again
         return module in replaced if kind == "import" else not carried
@@ -58,7 +58,7 @@ class Kept:
 class Slot:
     """The place of one key: what is kept there, and what a failed reload goes back to."""
 
-    __slots__ = ("committed", "key", "kept", "lock", "making", "reason", "turn")
+    __slots__ = ("committed", "kept", "key", "lock", "making", "reason", "turn")
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -148,9 +148,9 @@ class Values:
                 if begun is not None and hasattr(begun[0], "cr_code"):
                     begun[0].close()  # somebody else was first, and nobody will run this coroutine
                 return kept.value
-            awaitable, record = begun or (None, self._record(slot, ask))
+            record = self._record(slot, ask) if begun is None else begun[1]
             with record or nullcontext():
-                value = await (ask.factory() if begun is None else awaitable)
+                value = await (ask.factory() if begun is None else begun[0])
             kept = Kept(value, ask, record)
             kept.is_async = True
             self._set(slot, kept, ask)

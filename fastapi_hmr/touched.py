@@ -13,7 +13,7 @@ from types import CodeType, FrameType, ModuleType
 from typing import Any, Self
 
 from fastapi_hmr import audit
-from fastapi_hmr.codes import Token, nested
+from fastapi_hmr.codes import Token, attributes_of, nested
 from fastapi_hmr.facts import (
     MISSING,
     Fact,
@@ -53,7 +53,7 @@ class Touched:
         self.owns = owns
         self.watched = watched
         self.handed: set[str] = set()
-        """The attribute names in first-party functions that got the watched object as an argument."""
+        """The attributes that first-party functions name on the watched object, which they got as an argument."""
         self.strangers: set[tuple[str, str]] = set()
         """Module and qualified name of other functions that got it."""
         self._look = Look(owns)
@@ -90,7 +90,7 @@ class Touched:
             _active.append(self)
             if len(_active) == 1:
                 _switch_on()
-            elif self.watched is not None:  # what another record has no more use for may get hold of it
+            if self.watched is not None:  # what an earlier record had no more use for may get hold of it
                 sys.monitoring.restart_events()
         if _tool is None:
             self._unsure = "other tools hold all places of sys.monitoring, so nobody knows what ran"
@@ -112,8 +112,6 @@ class Touched:
         if self._unsure is not None:
             return self._unsure
         look = Look(self.owns)
-        if self._subject is not None and subject is not MISSING and look.describe(subject) != self._subject[0]:
-            return f"{self._subject[1]} changed"
         self._next = {place: look.fact(place) for place in self._facts}
         reasons = [
             (_RANK.index(old.kind), place, old, how)
@@ -123,6 +121,8 @@ class Touched:
         if reasons:
             _, place, old, how = min(reasons, key=lambda reason: reason[:2])
             return how.format(name=_name(place, old), file=_file(self._origin(place)))
+        if self._subject is not None and subject is not MISSING and look.describe(subject) != self._subject[0]:
+            return f"{self._subject[1]} changed"
         return self._nameless_changed() or self._surroundings_changed()
 
     def accept(self) -> None:
@@ -150,9 +150,10 @@ class Touched:
     def ran(self, code: CodeType, frame: FrameType) -> bool:
         """A function starts; returns whether to tell of its next start too."""
         ours = self.owns(code.co_filename)
-        if self.watched is not None and _has_argument(frame, self.watched):
+        names = [] if self.watched is None else _arguments(frame, self.watched)
+        if names:
             if ours:
-                self.handed.update(name for each in nested(code) for name in each.co_names)
+                self.handed.update(*(attributes_of(code, name) for name in names))
             else:
                 self.strangers.add((str(frame.f_globals.get("__name__")), code.co_qualname))
         if ours and id(code) not in self._ran:
@@ -260,18 +261,20 @@ def _file(module: str) -> str:
     return str(Path(*path.parts[-depth:]))
 
 
-def _has_argument(frame: FrameType, wanted: object) -> bool:
+def _arguments(frame: FrameType, wanted: object) -> list[str]:
+    """The parameters of a function that has just started which hold an object."""
     code = frame.f_code
-    count = code.co_argcount + code.co_kwonlyargcount
-    if not count and not code.co_flags & 0x0C:  # *args and **kwargs come after the named ones
-        return False
-    names = code.co_varnames[: count + bool(code.co_flags & 0x04) + bool(code.co_flags & 0x08)]
+    # *args and **kwargs come after the named ones.
+    count = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 0x04) + bool(code.co_flags & 0x08)
+    if not count:
+        return []
     values = frame.f_locals
-    for name in names:
+    found = []
+    for name in code.co_varnames[:count]:
         value = values.get(name)
-        if value is wanted or (isinstance(value, tuple) and any(each is wanted for each in value)):
-            return True
-    return False
+        if value is wanted or (type(value) is tuple and any(each is wanted for each in value)):
+            found.append(name)
+    return found
 
 
 def _signature(path: str) -> str:

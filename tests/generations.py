@@ -23,7 +23,7 @@ class Generations:
 
     def owns(self, filename: str) -> bool:
         """What counts as first-party here."""
-        return filename.startswith(f"{self.root}/")
+        return filename.startswith(f"{self.root}/") and "site-packages" not in filename
 
     def load(self, *names: str) -> Any:
         """Import these modules for the first time; returns the last."""

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -511,7 +512,7 @@ def test_hot_is_inert_without_the_server(project: Project) -> None:
         print(*sorted(name for name in loaded if name.startswith("fastapi_hmr")))
         """
     clean = {key: value for key, value in os.environ.items() if not key.startswith("FASTAPI_HMR")}
-    root = str(os.path.dirname(os.path.dirname(str(hot.__file__))))
+    root = str(Path(str(hot.__file__)).parents[1])
     ran = subprocess.run(
         [sys.executable, "app.py"], cwd=project.root, env={**clean, "PYTHONPATH": root},
         capture_output=True, text=True, check=False,
