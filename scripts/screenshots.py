@@ -134,13 +134,15 @@ def figure(caption: str, url: str, shot: bytes, width: int) -> str:
     return f"<figure><figcaption>{caption}</figcaption>{window(url, image)}</figure>"
 
 
-def edit(path: Path, old: str, new: str) -> None:
-    """Save the file with `old` replaced, as an editor does: at once."""
+def edit(path: Path, *changes: tuple[str, str]) -> None:
+    """Save the file with each first text replaced by the second, as an editor does: at once."""
     text = path.read_text()
-    if old not in text:
-        sys.exit(f"{old!r} is not in {path.name}: the example app has changed, change this script too")
+    for old, new in changes:
+        if old not in text:
+            sys.exit(f"{old!r} is not in {path.name}: the example app has changed, change this script too")
+        text = text.replace(old, new)
     staged = Path(tempfile.gettempdir()) / f".staged-{os.getpid()}"
-    staged.write_text(text.replace(old, new))
+    staged.write_text(text)
     staged.replace(path)
 
 
@@ -149,18 +151,21 @@ def take(app: Path, page: Page, url: str) -> list[str]:
     page.goto(url)
     page.wait_for_selector("#pulse:not(.off)")
     page.fill("#text", "Walked to the river")
-    head = "def greeting(hour: int) -> str:\n"
-    edit(app / "routers/pages.py", head, f'{head}    return "Hello again"\n')
+    greetings = ("Up late", "Good morning", "Good afternoon", "Good evening")
+    edit(app / "routers/pages.py", *((text, "Hello again") for text in greetings))
     page.wait_for_function("document.querySelector('h1').textContent.startsWith('Hello again')")
-    edit(app / "static/site.css", "--accent: light-dark(#b4532a", "--accent: light-dark(#2f6db0")
+    edit(app / "static/site.css", ("--accent: light-dark(#b4532a", "--accent: light-dark(#2f6db0"))
     page.wait_for_function("getComputedStyle(document.querySelector('button')).backgroundColor === 'rgb(47, 109, 176)'")
+    with page.expect_navigation():
+        edit(app / "tagger.py", ("walk walked", "walk walked walking"))
     page.wait_for_selector("#pulse:not(.off)")
+    page.wait_for_selector(".suggested")
     good = page.screenshot()
-    edit(app / "models.py", "class EntryCreate(EntryBase):", "class EntryCreate(EntryBase:")
+    edit(app / "models.py", ("class EntryCreate(EntryBase):", "class EntryCreate(EntryBase:"))
     page.wait_for_function("document.querySelector('fastapi-hmr-overlay')")
     page.wait_for_timeout(300)  # its entrance
     broken = page.screenshot()
-    edit(app / "models.py", "class EntryCreate(EntryBase:", "class EntryCreate(EntryBase):")
+    edit(app / "models.py", ("class EntryCreate(EntryBase:", "class EntryCreate(EntryBase):"))
     page.wait_for_function("!document.querySelector('fastapi-hmr-overlay')")
     return [
         figure("Saved: a word in <code>pages.py</code>, a colour in <code>site.css</code>", url, good, 700),
