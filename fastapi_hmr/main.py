@@ -17,7 +17,7 @@ from fastapi_hmr.discover import main_source
 from fastapi_hmr.engine import Engine
 from fastapi_hmr.events import Event
 from fastapi_hmr.exceptions import HmrError, NotMain
-from fastapi_hmr.ignore import Ignore
+from fastapi_hmr.ignore import Ignore, compile_globs
 from fastapi_hmr.reload import Hooks, Reloader
 from fastapi_hmr.resolve import resolve
 from fastapi_hmr.server import Beginning, HmrServer, bind, replace_process
@@ -61,7 +61,7 @@ def dev(app: Any, *, reload: bool = False, **options: Any) -> None:
             'put the call under `if __name__ == "__main__":`, or use the `fastapi-hmr` command'
         )
     try:
-        config = config_from_kwargs(main_source(app, caller), reload=reload, **options)
+        config = config_from_kwargs(main_source(app, caller, app_dir=options.get("app_dir")), reload=reload, **options)
         DevServer(config, preloaded=True).run()
     except HmrError as error:
         print(f"Error: {error}", file=sys.stderr)
@@ -117,7 +117,7 @@ class DevServer:
         polling = needs_polling(self.config.watched)
         watcher = Watcher(
             self.config.watched,
-            ignore=Ignore(self.config.roots, self.config.excludes),
+            ignore=Ignore((*self.config.roots, *self.config.watched), self.config.excludes, self.config.includes),
             files=tuple(self._restart_files()),
             polling=polling is not None,
         )
@@ -129,7 +129,14 @@ class DevServer:
             notes=(*notes, *((f"polling for changes: {polling}",) if polling else ())),
         )
         hooks = Hooks(show=self._show, describe=self._describe, restart=partial(self._restart, sock))
-        reloader = Reloader(self.engine, self.switch, watcher, hooks, restart_files=self._restart_files())
+        reloader = Reloader(
+            self.engine,
+            self.switch,
+            watcher,
+            hooks,
+            restart_files=self._restart_files(),
+            included=compile_globs(self.config.includes, self.config.watched),
+        )
         serving = asyncio.ensure_future(self.server.serve(sockets=[sock]))
         reloading = asyncio.ensure_future(reloader.run())
         try:

@@ -61,10 +61,14 @@ class Reloader:
         hooks: Hooks,
         *,
         restart_files: frozenset[Path] = frozenset(),
+        included: Callable[[str], bool] = lambda _path: False,
     ) -> None:
-        """`restart_files` are read once per process (an env file, say): a change of one needs a new process."""
+        """`restart_files` are read once per process (an env file, say): a change of one needs a new process.
+
+        `included` names files that count although no module is known to read them (`--reload-include`).
+        """
         self._engine, self._switch, self._watcher, self._hooks = engine, switch, watcher, hooks
-        self._restart_files = restart_files
+        self._restart_files, self._included = restart_files, included
         self._between = False  # the old generation has stopped and no other has started
         self._broken = False  # the last word was an error
         self._seen = time.perf_counter()
@@ -84,7 +88,7 @@ class Reloader:
             self._seen = time.perf_counter()
 
     def _matters(self, path: Path) -> bool:
-        return path in self._restart_files or self._engine.concerns(path)
+        return path in self._restart_files or self._included(str(path)) or self._engine.concerns(path)
 
     async def _first(self, save: _Save) -> None:
         outcome = await self._engine.start()
@@ -97,8 +101,7 @@ class Reloader:
         if any(change.path in self._restart_files for change in save.changes):
             names = ", ".join(sorted({c.path.name for c in save.changes if c.path in self._restart_files}))
             return await self._restart(f"{names} changed, and it is read once per process", save)
-        concerned = any(self._engine.concerns(change.path) for change in save.changes)
-        if not concerned and not self._between:
+        if not self._between and not any(self._matters(change.path) for change in save.changes):
             self._switch.open_gate()
             self._assets(save)
             return None
@@ -112,13 +115,20 @@ class Reloader:
         It only waits for anything where it asks a child process about a failure: meanwhile the old generation,
         untouched, may as well answer.
         """
-        building = asyncio.ensure_future(self._engine.apply(save.changes))
+        building = asyncio.ensure_future(self._build(save))
         await asyncio.sleep(0)
         if not building.done() and not self._between and self._switch.serving:
             self._switch.open_gate()
         outcome = await building
         if not isinstance(outcome, Broken):
             self._switch.close_gate()
+        return outcome
+
+    async def _build(self, save: _Save) -> Outcome:
+        outcome = await self._engine.apply(save.changes)
+        included = [path.name for path in save.files if self._included(str(path)) and path.suffix != ".py"]
+        if isinstance(outcome, Unchanged) and included:
+            return await self._engine.reimport(f"{', '.join(included)} changed (--reload-include)")
         return outcome
 
     def _assets(self, save: _Save) -> None:

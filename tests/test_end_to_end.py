@@ -142,6 +142,39 @@ def test_a_data_file_read_at_import_counts(project: Project, serve: Serve) -> No
     server.wait_for("/", {"n": 2})
 
 
+def test_an_included_file_counts_though_no_module_is_known_to_read_it(project: Project, serve: Serve) -> None:
+    """`--reload-include`: what a request read and cached is read again."""
+    project["prices.csv"] = "1"
+    project["main.py"] = (
+        "import functools, pathlib\n"
+        "from fastapi import FastAPI\n"
+        "app = FastAPI()\n"
+        "@functools.cache\n"
+        "def prices(): return int(pathlib.Path('prices.csv').read_text())\n"
+        "@app.get('/')\n"
+        "def root(): return prices()\n"
+    )
+    server = serve("main:app", "--reload-include", "*.csv")
+    server.wait_for("/", 1)
+    project["prices.csv"] = "2"
+    server.wait_for("/", 2)
+    server.wait_for_line(r"reimport.*prices\.csv")
+
+
+def test_a_main_module_that_never_worked_heals(small: Project, serve: Serve) -> None:
+    """It runs to its end and raises there, then lacks a module, then lacks the app: each fix is noticed."""
+    good = small["main.py"]
+    small["main.py"] = good + "\nraise RuntimeError('not yet')\n"
+    server = serve("main:app")
+    server.wait_for_line("RuntimeError.*not yet")
+    small["main.py"] = "import nothere\n" + good
+    server.wait_for_line("ModuleNotFoundError.*nothere")
+    small["main.py"] = good.replace("app = FastAPI()", "app = application = FastAPI()") + "\ndel app\n"
+    server.wait_for_line("AppNotFound.*'app'")
+    small["main.py"] = good
+    server.wait_for("/", {"value": 1, "greeting": "hello"})
+
+
 def test_third_party_modules_stay_loaded(small: Project, serve: Serve) -> None:
     """An update runs first-party modules only: a library keeps its identity."""
     small.edit("main.py", "return os.getpid()", "import pydantic\n    return id(pydantic)")

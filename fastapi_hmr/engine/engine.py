@@ -162,6 +162,18 @@ class Engine:
             return Unchanged("no module imported or read what changed")
         return await self._climb(plan)
 
+    async def reimport(self, reason: str) -> Built | Broken:
+        """Run every first-party module again, whatever changed: somebody knows of a reason that we can't see."""
+        self._install()
+        if self._transaction is not None:
+            self.commit()
+        transaction = self._begin()
+        try:
+            return self._build(transaction, set(self.records), ReloadLevel.REIMPORT, reason)
+        except BaseException as error:  # noqa: BLE001 - as in a first start
+            self._undo(transaction)
+            return self._broken(error)
+
     def _patch(self, effective: Mapping[Path, str]) -> Built | Unchanged | None:
         """Levels 0 and 1; None where they are not sound, or where anything but sources of modules changed."""
         if self._patching is None or self.target is None or any(kind != "modified" for kind in effective.values()):
