@@ -6,12 +6,14 @@ import contextvars
 import inspect
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi_hmr.exceptions import StartupFailed
-from fastapi_hmr.generation import ASGIApp, Generation, Receive, Scope, Send, Start
-from fastapi_hmr.lifespan import Lifespan
+from fastapi_hmr.exchange import ASGIApp, Receive, Scope, Send
+from fastapi_hmr.generation import DRAIN_S, Generation, Start, Variables
+from fastapi_hmr.interop import reset_globals, signal_fastapi_reloader
+from fastapi_hmr.lifespan import Lifespan, does_nothing
 from fastapi_hmr.tracebacks import ErrorReport
 
 GATE_S = 60.0
@@ -21,7 +23,7 @@ type Rendered = tuple[int, list[tuple[bytes, bytes]], bytes]
 type Render = Callable[[Scope, ErrorReport, int], Rendered]
 
 _STARTING = ErrorReport("Starting", "the app has not started yet: this page comes back by itself when it has")
-_ENDING = ErrorReport("Ending", "the server is shutting down")
+_ENDING = ErrorReport("Ending", "the server is shutting down, or about to start afresh: try again")
 
 
 class Switch:
@@ -31,16 +33,27 @@ class Switch:
     """
 
     def __init__(
-        self, *, lifespan: str = "auto", interface: str = "auto", render: Render, gate_timeout: float = GATE_S
+        self,
+        *,
+        lifespan: str = "auto",
+        interface: str = "auto",
+        render: Render,
+        gate_timeout: float = GATE_S,
+        drain_timeout: float = DRAIN_S,
     ) -> None:
-        self._mode, self._interface, self._render, self._gate_timeout = lifespan, interface, render, gate_timeout
+        self._mode, self._interface, self._render = lifespan, interface, render
+        self._gate_timeout, self._drain_timeout = gate_timeout, drain_timeout
         self._boot = secrets.token_hex(4)
         self._number = 0
         self._current: Generation | None = None
-        self._previous: Generation | None = None
+        self._previous: Generation | None = None  # the last good one, while no other is
+        self._stopped = False  # whether the lifespan of `_previous` has been shut down
         self._stopping: asyncio.Task[None] | None = None
+        self._leaving: dict[asyncio.Task[None], Generation] = {}  # replaced, but something is still in flight
+        self._starting: asyncio.Task[Generation] | None = None
         self._gate: asyncio.Future[None] | None = None
         self._report = _STARTING
+        self._ending = False
         self._base = contextvars.copy_context()
         self.generation = f"{self._boot}.0"
 
@@ -51,7 +64,7 @@ class Switch:
 
     def close_gate(self) -> None:
         """From now on requests wait."""
-        if self._gate is None:
+        if self._gate is None and not self._ending:
             self._gate = asyncio.get_running_loop().create_future()
 
     def open_gate(self) -> None:
@@ -67,30 +80,41 @@ class Switch:
         `restore()`, `fail()` or another `replace()`.
         """
         self.close_gate()
-        _signal_fastapi_reloader()
+        signal_fastapi_reloader()
         if self._current is not None:
-            self._previous, self._current = self._current, None
-            self._stopping = asyncio.ensure_future(self._previous.stop())
+            self._step_down(self._current)
         await self._old_stopped()
         self._number += 1
         start = Start(f"{self._boot}.{self._number}", self._number, self._number > 1, reason)
-        generation = await self._start(adapt(app, self._interface), app, start)
-        self._current, self._previous, self.generation = generation, None, start.generation
+        _tell(app, start)
+        idle = does_nothing(app, self._mode)
+        new = await self._started(self._start(adapt(app, self._interface), idle, start, self._imported()))
+        if new is None:  # an exit, which is no failure of this app
+            raise asyncio.CancelledError
+        old, self._previous = self._previous, None
+        self._current, self.generation = new, start.generation
+        if old is not None:
+            self._let_go(old)
         self.open_gate()
         return start.generation
 
     async def restore(self) -> None:
-        """Start the lifespan of the last good generation again and let it serve on.
+        """Let the last good generation serve again, its lifespan started anew where it had been shut down.
 
-        Raises StartupFailed if that fails too, or if nothing was ever good; the gate stays closed.
+        Raises StartupFailed if that fails, or if nothing was ever good; the gate stays closed.
         """
         if self._current is None:
             await self._old_stopped()
             if self._previous is None:
                 raise StartupFailed("no version of the app has started yet")
             old = self._previous
-            self._current = await self._start(old.app, old.app, old.start)
-            self._previous = None
+            again: Generation | None = old
+            if self._stopped:
+                again = await self._started(self._start(old.app, old.lifespan.idle, old.start, old.variables))
+                if again is None:
+                    raise StartupFailed("the server is shutting down")
+                self._let_go(old)
+            self._current, self._previous = again, None
         self.open_gate()
 
     def renew(self) -> str:
@@ -104,37 +128,82 @@ class Switch:
         self._report = report
         self.open_gate()
 
+    async def _started(self, starting: Coroutine[Any, Any, Generation]) -> Generation | None:
+        """A generation that has started, or None where the exit interrupts that. A cancellation does it too."""
+        if self._ending:
+            starting.close()
+            return None
+        self._starting = task = asyncio.ensure_future(starting)
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.wait({task})  # bounded: a lifespan that is deaf to it is left behind
+            if not task.cancelled() and task.exception() is None:
+                await task.result().lifespan.shutdown()
+            raise
+        finally:
+            self._starting = None
+        return None if task.cancelled() else task.result()
+
+    def _step_down(self, current: Generation) -> None:
+        self._current, self._previous = None, current
+        self._stopped = not current.lifespan.idle
+        self._stopping = asyncio.create_task(self._stop(current))
+
+    async def _stop(self, old: Generation) -> None:
+        """End what is open, wait for what is under way, shut down.
+
+        What still runs then may rely on nothing that the lifespan held, so it is given its time before. Where the
+        lifespan holds nothing, there is no reason to keep the new generation waiting for it.
+        """
+        await old.retire()
+        if not old.lifespan.idle:
+            await old.drain(self._drain_timeout)
+            await old.lifespan.shutdown()
+
+    def _let_go(self, old: Generation) -> None:
+        task = asyncio.create_task(self._leave(old))
+        self._leaving[task] = old
+        task.add_done_callback(self._leaving.pop)
+
+    async def _leave(self, old: Generation) -> None:
+        """The old generation's last requests. Until they are over, an exit must know of them."""
+        if old.lifespan.idle:
+            await old.drain(self._drain_timeout)
+            await old.lifespan.shutdown()
+        await old.emptied()
+
     async def _old_stopped(self) -> None:
         """Wait until the old generation is down. It goes down to the end even where we are cancelled."""
         if self._stopping is not None:
             await asyncio.shield(self._stopping)
             self._stopping = None
 
-    async def _start(self, app: ASGIApp, target: Any, start: Start) -> Generation:
+    def _imported(self) -> Variables:
+        """The ContextVars that the app's modules have set: under uvicorn its lifespan and requests see them."""
+        none = object()
         now = contextvars.copy_context()
+        return tuple((name, value) for name, value in now.items() if self._base.get(name, none) is not value)
+
+    async def _start(self, app: ASGIApp, idle: bool, start: Start, variables: Variables) -> Generation:
         context = self._base.copy()
-        imported = contextvars.Context()
-        for variable, value in now.items():
-            if self._base.get(variable, imported) is not value:
-                context.run(variable.set, value)
-                imported.run(variable.set, value)
-        state = getattr(target, "state", None)
-        if state is not None:
-            with contextlib.suppress(Exception):  # an object of the user's: it may refuse attributes
-                state.hmr = start
-        lifespan = Lifespan(app, self._mode, context)
+        for variable, value in variables:
+            context.run(variable.set, value)
+        lifespan = Lifespan(app, self._mode, context, idle=idle)
         await lifespan.startup()
-        _reset_globals_of_libraries()
-        return Generation(app, lifespan, start, imported)
+        reset_globals()
+        return Generation(app, lifespan, start, variables)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer by the current generation, after the gate."""
         exchange = scope.pop("fastapi_hmr", None)
         if self._gate is not None and not await self._through_gate():
-            return await self._unavailable(scope, send)
+            late = f"the app has not come up within {self._gate_timeout:g} s: see what it waits for in its startup"
+            return await self._unavailable(ErrorReport("StillReloading", late), scope, send)
         current = self._current
         if current is None:
-            return await self._unavailable(scope, send)
+            return await self._unavailable(self._report, scope, send)
         if exchange is not None:
             exchange["generation"] = self.generation
         return await current(scope, receive, send)
@@ -148,42 +217,67 @@ class Switch:
                 return True
         return False
 
-    async def _unavailable(self, scope: Scope, send: Send) -> None:
-        if scope["type"] != "http":
-            await send({"type": "websocket.close", "code": 1013, "reason": "no version of the app is running"})
-            return
-        status, headers, body = self._render(scope, self._report, 503)
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+    async def _unavailable(self, report: ErrorReport, scope: Scope, send: Send) -> None:
+        prefix = ""
+        if scope["type"] == "websocket":
+            if "websocket.http.response" not in scope.get("extensions", {}):
+                await send({"type": "websocket.close", "code": 1013, "reason": "no version of the app is running"})
+                return
+            prefix = "websocket."
+        status, headers, body = self._render(scope, report, 503)
+        await send({"type": f"{prefix}http.response.start", "status": status, "headers": headers})
+        await send({"type": f"{prefix}http.response.body", "body": body})
 
     async def end_streams(self) -> None:
-        """First step of an exit: streams and sockets end, nobody waits at the gate any more."""
-        if self._current is not None:
-            await self._current.retire(0.0)
-        if self._gate is not None:
-            self._report = _ENDING
-            self.open_gate()
+        """First step of an exit: streams and sockets end, a startup under way is given up, nobody waits at the gate."""
+        self._ending, self._report = True, _ENDING
+        if self._starting is not None:
+            self._starting.cancel()
+            await asyncio.wait({self._starting})  # bounded, as above
+        self.open_gate()
+        for generation in self._all():
+            generation.ending = True
+            await generation.retire()
+
+    def abort(self) -> None:
+        """End whatever is still in flight."""
+        for generation in self._all():
+            generation.abort()
+
+    def _all(self) -> list[Generation]:
+        return [x for x in (self._current, self._previous, *self._leaving.values()) if x is not None]
 
     async def close(self) -> None:
-        """Last step of an exit: whatever still runs is cancelled, the lifespan shut down."""
-        self.close_gate()
+        """Last step of an exit: the rest is waited for within bounds and then ended, the lifespan shut down."""
+        if not self._ending:
+            await self.end_streams()
         await self._old_stopped()
-        if self._current is not None:
-            self._current.abort()
-            old, self._current = self._current, None
-            await old.lifespan.shutdown()
-        self._report = _ENDING
-        self.open_gate()
+        if any(generation.busy for generation in self._all()):
+            await asyncio.gather(*(generation.drain(self._drain_timeout) for generation in self._all()))
+            self.abort()
+        current, self._current = self._current, None
+        if current is None and not self._stopped:
+            current = self._previous
+        if current is not None:
+            await current.lifespan.shutdown()
+
+
+def _tell(app: Any, start: Start) -> None:
+    """Let the app find out about its start, where it has a place for such things."""
+    state = getattr(app, "state", None)
+    if state is not None:
+        with contextlib.suppress(Exception):  # an object of the user's: it may refuse attributes
+            state.hmr = start
 
 
 def adapt(app: Any, interface: str) -> ASGIApp:
     """An app of any interface as ASGI 3, by uvicorn's rules for `--interface`."""
     from uvicorn.middleware.asgi2 import ASGI2Middleware
-    from uvicorn.middleware.wsgi import WSGIMiddleware
+    from uvicorn.middleware.wsgi import WSGIMiddleware  # type: ignore[attr-defined]  # a2wsgi's, where installed
 
     if interface == "auto":
         call = app if inspect.isfunction(app) else getattr(app, "__call__", None)  # noqa: B004 - the function is wanted
-        asgi3 = hasattr(app, "__await__") if inspect.isclass(app) else inspect.iscoroutinefunction(call)
+        asgi3 = hasattr(app, "__await__") if inspect.isclass(app) else _is_async(call)
         interface = "asgi3" if asgi3 else "asgi2"
     adapted: Any = app
     if interface == "wsgi":
@@ -193,23 +287,7 @@ def adapt(app: Any, interface: str) -> ASGIApp:
     return adapted  # type: ignore[no-any-return]  # the user's object
 
 
-def _reset_globals_of_libraries() -> None:
-    """Process-wide leftovers of the last generation that would spoil this one.
-
-    sse-starlette before 3.6 remembers that the server is shutting down; FastAPI caches endpoints for its errors.
-    """
-    sse = sys.modules.get("sse_starlette.sse")
-    status = getattr(sse, "AppStatus", None)
-    if status is not None:
-        status.should_exit = False
-    cache = getattr(sys.modules.get("fastapi.routing"), "_endpoint_context_cache", None)
-    if isinstance(cache, dict):
-        cache.clear()
-
-
-def _signal_fastapi_reloader() -> None:
-    """An app that uses fastapi-reloader: its open pages learn of the reload, as under uvicorn-hmr."""
-    reloader = sys.modules.get("fastapi_reloader")
-    if reloader is not None:
-        with contextlib.suppress(Exception):
-            reloader.send_reload_signal()
+def _is_async(function: object) -> bool:
+    if sys.version_info >= (3, 14):
+        return inspect.iscoroutinefunction(function)
+    return asyncio.iscoroutinefunction(function)  # it also knows the mark that asgiref and others set

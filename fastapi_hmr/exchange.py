@@ -1,0 +1,196 @@
+"""One request or WebSocket in flight: passes its messages on, and can end it from the server's side."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from enum import Enum
+from typing import Any
+
+type Scope = dict[str, Any]
+type Message = dict[str, Any]
+type Receive = Callable[[], Awaitable[Message]]
+type Send = Callable[[Message], Awaitable[None]]
+type ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+RESTART = 1012
+"""The WebSocket close code for "the service restarts": clients that reconnect do so on it."""
+
+_ENDLESS = (b"text/event-stream", b"application/x-ndjson", b"application/ndjson", b"multipart/x-mixed-replace")
+
+
+class Kind(Enum):
+    """What an exchange is, as far as its end is concerned."""
+
+    ORDINARY = "ordinary"  # a response of known length, none yet, or one that is complete
+    OPEN_ENDED = "open-ended"  # a response without a length: a download, or endless
+    STREAM = "stream"  # events that the client will ask for again
+    SOCKET = "socket"
+
+
+class Exchange:
+    """What the app sees as `receive` and `send`, until the server ends the exchange."""
+
+    __slots__ = (
+        "_ended",
+        "_interrupted",
+        "_receive",
+        "_scope",
+        "_send",
+        "_started",
+        "_waiting",
+        "complete",
+        "cut",
+        "done",
+        "kind",
+        "retired",
+        "task",
+    )  # fmt: skip
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.kind = Kind.SOCKET if scope["type"] == "websocket" else Kind.ORDINARY
+        self.task = asyncio.current_task()
+        self.complete = False  # the client has got all that there is
+        self.cut = False  # the server ended it: what the handler says or raises from then on is nobody's concern
+        self.done = False  # the handler is over
+        self.retired = False
+        self._scope, self._receive, self._send = scope, receive, send
+        self._started = False
+        self._waiting: set[asyncio.Task[Any]] = set()
+        self._interrupted: frozenset[asyncio.Task[Any]] = frozenset()
+        self._ended: asyncio.Future[None] | None = None
+
+    @property
+    def endless(self) -> bool:
+        """Whether waiting for its end is pointless, and the client knows how to come back."""
+        return self.kind is Kind.STREAM or (self.kind is Kind.SOCKET and not self.complete)
+
+    async def receive(self) -> Message:
+        """The next message from the client, or the disconnect that the end makes of it.
+
+        A task that waits here is woken by a cancellation that never gets out, as `asyncio.timeout()` does it: no
+        message is lost, and no task is made for each.
+        """
+        if self.cut:
+            return self._disconnect()
+        task = asyncio.current_task()
+        assert task is not None
+        before = task.cancelling()
+        self._waiting.add(task)
+        try:
+            return await self._receive()
+        except asyncio.CancelledError:
+            if task not in self._interrupted or task.uncancel() > before:
+                raise
+            return self._disconnect()
+        finally:
+            self._waiting.discard(task)
+
+    def _disconnect(self) -> Message:
+        if self.kind is Kind.SOCKET:
+            return {"type": "websocket.disconnect", "code": RESTART, "reason": "reloaded"}
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        """Pass a message to the client, noting what kind of response it is."""
+        if self.cut:
+            if self.kind is Kind.SOCKET:  # ASGI: sending to a closed connection raises an OSError
+                raise ConnectionResetError("the connection was closed by a reload")
+            await asyncio.sleep(0)  # a generator that never waits for anything would keep the loop to itself
+            return
+        self._note(message)
+        await self._send(message)
+        if self.retired and self.endless:  # it began after all others of its generation were ended
+            await self.end()
+            asyncio.get_running_loop().call_soon(self.cancel)
+
+    def _note(self, message: Message) -> None:
+        kind = message["type"]
+        if kind == "http.response.body" or kind == "websocket.http.response.body":
+            if not message.get("more_body", False):
+                self._completed()
+        elif kind == "http.response.start":
+            self._started = True
+            self.kind = _kind_of(message)
+        elif kind == "websocket.accept":
+            self._started = True
+        elif kind in {"websocket.close", "websocket.http.response.start", "http.response.pathsend"}:
+            self._started = True
+            self._completed()
+
+    def _completed(self) -> None:
+        self.complete = True
+        if self.kind is not Kind.SOCKET:
+            self.kind = Kind.ORDINARY  # what may still run is a background task
+
+    async def end(self) -> None:
+        """End the client's side: cleanly for a stream, with code 1012 for a socket, by hanging up for the rest.
+
+        Takes as long as the client takes to read what was sent before: never wait for it without a bound.
+        """
+        if self.cut or self.done:
+            return
+        self.cut = True
+        self._interrupted = frozenset(self._waiting)
+        for task in self._interrupted:
+            task.cancel()
+        if self.complete:
+            return
+        self.complete = True
+        with contextlib.suppress(Exception):  # the client may be gone
+            await self._say_goodbye()
+
+    async def _say_goodbye(self) -> None:
+        if self.kind is Kind.STREAM:
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        elif self.kind is Kind.SOCKET:
+            if not self._started:  # 1012 can't be said before; a refusal would tell the client not to come back
+                offered = self._scope.get("subprotocols") or [None]
+                await self._send({"type": "websocket.accept", "subprotocol": offered[0]})
+            await self._send({"type": "websocket.close", "code": RESTART, "reason": "reloaded"})
+        elif self._started:
+            self._hang_up()
+        else:
+            body = b"The server is going down."
+            headers = [(b"content-length", b"%d" % len(body)), (b"content-type", b"text/plain"), (b"retry-after", b"1")]
+            await self._send({"type": "http.response.start", "status": 503, "headers": headers})
+            await self._send({"type": "http.response.body", "body": body})
+
+    def _hang_up(self) -> None:
+        """Close the connection in the middle of a body, so that the client does not take it for complete.
+
+        uvicorn does that too where a handler returns early, but calls it the app's error and needs the handler to
+        return. `receive` is a method of uvicorn's request, which knows its transport.
+        """
+        transport = getattr(getattr(self._receive, "__self__", None), "transport", None)
+        if isinstance(transport, asyncio.BaseTransport) or hasattr(transport, "abort"):
+            transport.abort()  # type: ignore[union-attr]  # every transport of a connection has it
+
+    def cancel(self) -> None:
+        """Cancel the handler, where it still runs."""
+        if self.task is not None and not self.done:
+            self.task.cancel()
+
+    def ended(self) -> asyncio.Future[None]:
+        """Done when the handler is."""
+        if self._ended is None:
+            self._ended = asyncio.get_running_loop().create_future()
+            if self.done:
+                self._ended.set_result(None)
+        return self._ended
+
+    def finish(self) -> None:
+        """The handler is over."""
+        self.done = True
+        if self._ended is not None and not self._ended.done():
+            self._ended.set_result(None)
+
+
+def _kind_of(start: Message) -> Kind:
+    kind = Kind.OPEN_ENDED
+    for name, value in start.get("headers", ()):
+        lower = name.lower()
+        if lower == b"content-type" and value.partition(b";")[0].strip().lower() in _ENDLESS:
+            return Kind.STREAM
+        if lower == b"content-length":
+            kind = Kind.ORDINARY
+    return kind

@@ -1,0 +1,104 @@
+"""Runs the event loop so that the app's code can neither end it from inside nor keep it from ending."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from types import FrameType
+from typing import Any
+
+LAST_WAIT_S = 0.5
+"""How long each kind of leftover may take to end: tasks, async generators, the default executor."""
+
+logger = logging.getLogger("uvicorn.error")
+
+
+def run_loop[T](main: Coroutine[Any, Any, T], *, factory: Callable[[], asyncio.AbstractEventLoop] | None = None) -> T:
+    """`asyncio.run()` for a server of other people's code.
+
+    A SystemExit or KeyboardInterrupt raised in any task, or a `loop.stop()`, ends `asyncio.run()`; here it is logged,
+    and the loop goes on. Cancelling all tasks, as some shutdown recipes do, does not reach `main`. At the end nothing
+    is waited for without a bound. Ctrl-C cancels `main` and raises KeyboardInterrupt, as there.
+    """
+    loop = factory() if factory is not None else asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        task = loop.create_task(main, name="fastapi-hmr")
+        hide(task)
+        with _interruptible(loop, task) as interrupted:
+            try:
+                return _complete(loop, task, interrupted)
+            except asyncio.CancelledError:
+                if interrupted.is_set():
+                    raise KeyboardInterrupt from None
+                raise
+    finally:
+        _close(loop)
+
+
+def hide(task: asyncio.Task[Any]) -> None:
+    """Keep a task out of `asyncio.all_tasks()`: an app that cancels all of them means its own."""
+    asyncio._unregister_task(task)  # noqa: SLF001 - documented, under "Extending asyncio"
+
+
+def _complete[T](loop: asyncio.AbstractEventLoop, future: asyncio.Future[T], interrupted: threading.Event) -> T:
+    """Run until the future is done, whatever else gets out of the loop."""
+    while True:
+        try:
+            return loop.run_until_complete(future)
+        except (SystemExit, KeyboardInterrupt) as error:
+            if future.done() or interrupted.is_set():
+                raise
+            logger.exception("The app's code raised %s to end the process: the server goes on.", type(error).__name__)
+        except RuntimeError:
+            if future.done():
+                raise
+            logger.error("The app's code stopped the event loop: the server goes on.")  # noqa: TRY400 - it's known why
+
+
+@contextlib.contextmanager
+def _interruptible(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any]) -> Iterator[threading.Event]:
+    """Ctrl-C outside the time that the server has its own handler."""
+    interrupted = threading.Event()
+
+    def on_interrupt(_number: int, _frame: FrameType | None) -> None:
+        if interrupted.is_set() or task.done():
+            raise KeyboardInterrupt
+        interrupted.set()
+        loop.call_soon_threadsafe(task.cancel)
+
+    ours = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
+    if ours:
+        signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield interrupted
+    finally:
+        if ours and signal.getsignal(signal.SIGINT) is on_interrupt:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _close(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            _within_bounds(loop, asyncio.wait(tasks, timeout=LAST_WAIT_S))
+        _within_bounds(loop, loop.shutdown_asyncgens())
+        _within_bounds(loop, loop.shutdown_default_executor())
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+def _within_bounds(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any]) -> None:
+    async def bounded() -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(coroutine, 2 * LAST_WAIT_S)
+
+    _complete(loop, loop.create_task(bounded()), threading.Event())

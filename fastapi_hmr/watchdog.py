@@ -1,0 +1,61 @@
+"""Ends a process that ought to have ended, but is kept alive by code that listens to nothing."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+BLOCKED_S = 5.0
+"""How long after the first signal the event loop may not have noticed."""
+THREADS_S = 1.5
+"""How long threads may go on after the main thread is through, or all of it after a second Ctrl-C."""
+
+
+class Watchdog:
+    """Told of each signal and of the exit's beginning, it ends the process where the exit does not come.
+
+    The status is what a shell sees of uvicorn's: 0 after Ctrl-C, else 128 and the signal's number.
+    """
+
+    def __init__(self) -> None:
+        self._signal = 0
+        self._noticed = threading.Event()
+
+    def on_signal(self, number: int, *, again: bool) -> None:
+        """A signal has come that asks for the end; `again`: and not for the first time."""
+        if not self._signal:
+            self._signal = number
+            _in_thread(self._blocked)
+        elif again:
+            _in_thread(self._impatient)
+
+    def on_exit(self) -> None:
+        """The event loop has noticed, and begins to shut down."""
+        self._noticed.set()
+        _in_thread(self._threads)
+
+    def _blocked(self) -> None:
+        if not self._noticed.wait(BLOCKED_S):
+            self._end("the event loop is blocked by code that never gives it back")
+
+    def _impatient(self) -> None:
+        time.sleep(THREADS_S)
+        self._end("the shutdown takes too long")
+
+    def _threads(self) -> None:
+        threading.main_thread().join()
+        time.sleep(THREADS_S)
+        names = [thread.name for thread in threading.enumerate() if not thread.daemon and thread.is_alive()]
+        if names:
+            self._end(f"threads still run ({', '.join(names[:5])}{', …' if len(names) > 5 else ''})")
+
+    def _end(self, why: str) -> None:
+        print(f"Ending the process now: {why}.", file=sys.stderr, flush=True)
+        # Only the main thread can let a signal end the process again, and it may be what is stuck.
+        os._exit(0 if self._signal in {0, signal.SIGINT} else 128 + self._signal)
+
+
+def _in_thread(target: Callable[[], None]) -> None:
+    threading.Thread(target=target, name="fastapi-hmr watchdog", daemon=True).start()
