@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
-from fastapi_hmr.browser.pages import error_response
 from fastapi_hmr.config import AppSource, Config, config_from_kwargs
 from fastapi_hmr.discover import main_source
 from fastapi_hmr.engine import Engine
@@ -21,7 +20,7 @@ from fastapi_hmr.ignore import Ignore, compile_globs
 from fastapi_hmr.reload import Hooks, Reloader
 from fastapi_hmr.resolve import resolve
 from fastapi_hmr.server import Beginning, HmrServer, bind, replace_process
-from fastapi_hmr.switch import Switch
+from fastapi_hmr.switch import Rendered, Switch
 from fastapi_hmr.terminal import Terminal
 from fastapi_hmr.tracebacks import ErrorReport, report
 from fastapi_hmr.watcher import Watcher, needs_polling
@@ -78,7 +77,7 @@ class DevServer:
         self.terminal = Terminal(sys.stderr, color=_use_color(config))
         self.engine = _engine(config.source, config.roots)
         self.preloaded = preloaded
-        self.switch = Switch(lifespan=config.lifespan, interface=config.interface, render=error_response)
+        self.switch = Switch(lifespan=config.lifespan, interface=config.interface, render=_render)
         self.browser: BrowserMiddleware | None = None  # only with --reload: it costs a slower start
         self.server = HmrServer(self._uvicorn_config(), end_streams=self._end_streams, close=self.switch.close)
 
@@ -104,7 +103,7 @@ class DevServer:
             from fastapi_hmr.browser import BrowserMiddleware
 
             app = self.browser = BrowserMiddleware(
-                self.switch,
+                app,
                 generation=lambda: self.switch.generation,
                 bind_host=self.config.uvicorn.get("host") or "127.0.0.1",
                 allowed_hosts=self.config.allowed_hosts,
@@ -180,6 +179,12 @@ class DevServer:
 def _engine(source: AppSource, roots: tuple[Path, ...]) -> Engine:
     target: Callable[[Any], object] = partial(resolve, source)
     return Engine(roots=roots, module=source.module, resolve=target)
+
+
+def _render(scope: dict[str, Any], report: ErrorReport, status: int) -> Rendered:
+    from fastapi_hmr.browser.pages import error_response  # only needed when there is an error to show
+
+    return error_response(scope, report, status)
 
 
 def _debugger() -> bool:
