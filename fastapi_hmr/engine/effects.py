@@ -1,5 +1,6 @@
 """Effects: what a module did to the process while it was imported, so that it can be undone and redone."""
 
+import asyncio
 import atexit
 import codecs
 import gc
@@ -215,6 +216,26 @@ class Threads:
             yield Effect(f"thread {names}", _nothing, _nothing, threads=started)
 
 
+class Tasks:
+    """Tasks that a module started on the running loop: cancelled when the module is gone for good."""
+
+    def take(self) -> frozenset[asyncio.Task[Any]]:
+        """The tasks of the running loop."""
+        try:
+            return frozenset(asyncio.all_tasks())
+        except RuntimeError:  # no loop is running
+            return frozenset()
+
+    def effects(self, before: frozenset[asyncio.Task[Any]], now: frozenset[asyncio.Task[Any]]) -> Iterator[Effect]:
+        """One effect for each task that was started."""
+        for task in now - before:
+            yield Effect(f"task {task.get_name()}", _nothing, _nothing, finish=self._cancelling(task))
+
+    @staticmethod
+    def _cancelling(task: asyncio.Task[Any]) -> Callable[[], None]:
+        return lambda: void(task.cancel())
+
+
 type LoggerState = tuple[int, bool, bool, tuple[logging.Handler, ...], tuple[Any, ...]]
 FRESH: LoggerState = (logging.NOTSET, True, False, (), ())
 
@@ -285,6 +306,7 @@ def interpreter() -> dict[str, Probe]:
     return {
         "environ": Environ(),
         "sys.path": Sequence("sys.path", lambda: sys.path),
+        "sys.argv": Sequence("sys.argv", lambda: sys.argv),
         "sys.meta_path": Sequence("sys.meta_path", lambda: sys.meta_path),
         "sys.path_hooks": Sequence("sys.path_hooks", lambda: sys.path_hooks, sys.path_importer_cache.clear),
         "warnings": Sequence("the warning filters", lambda: warnings.filters, _filters_changed),  # type: ignore[arg-type,return-value]
@@ -293,6 +315,7 @@ def interpreter() -> dict[str, Probe]:
         "codecs": Calls(codecs, "register", codecs.unregister),
         "signals": Signals(),
         "threads": Threads(),
+        "tasks": Tasks(),
         "cwd": Scalar("the working directory", _cwd, _chdir),
         "recursion": Scalar("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
         "gc": Scalar("the garbage collector", gc.isenabled, lambda on: gc.enable() if on else gc.disable()),

@@ -184,6 +184,7 @@ def load_of(module: Module) -> Load:
 
 
 setattr(Module, PRIVATE + "load", property(load_of))
+Module.__name__ = Module.__qualname__ = "module"  # what code that looks at types by name expects of a module
 
 
 def _tracking_getattribute(self: Module, name: str) -> Any:

@@ -109,7 +109,7 @@ class Influence:
             if seen is None or seen.how is How.SEEN:  # new, or now reached by a way that says more
                 kept_before = seen is not None and seen.kept
                 self._seen[identity] = Seen(obj, how, contents, contents, kept or kept_before)
-            elif how is seen.how and walker.differs(how, seen.last, contents):
+            elif how is seen.how and walker.differs(obj, how, seen.last, contents):
                 changed.add(identity)
                 seen.last = contents
         return changed
@@ -178,7 +178,7 @@ class Influence:
         walker = self.walker()
         for seen in [seen for seen in self._seen.values() if seen.kept]:
             now = walker.contents(seen.obj, seen.how)
-            if now is not None and walker.differs(seen.how, seen.first, now):
+            if now is not None and walker.differs(seen.obj, seen.how, seen.first, now):
                 restore(seen)
 
     @staticmethod

@@ -33,7 +33,9 @@ ATOMIC: Final = frozenset(
 )
 PLAIN: Final = frozenset((int, str, float, bytes, bool))
 SEQUENCES: Final = (list, tuple, set, frozenset, deque)
-OPAQUE: Final = (logging.Logger, logging.Handler, logging.LoggerAdapter, threading.local)
+BAGS: Final = (types.SimpleNamespace, threading.local)
+"""Objects of Python's own that hold nothing but what others put there."""
+OPAQUE: Final = (logging.Logger, logging.Handler, logging.LoggerAdapter)
 """Libraries' bookkeeping, or state that is looked after elsewhere."""
 PYDANTIC: Final = frozenset(("__pydantic_complete__", "__pydantic_core_schema__"))
 """Dunders that `model_rebuild()` sets: a model completed from outside has changed."""
@@ -143,7 +145,7 @@ class Walker:
         elif kind in SPECIAL:
             looker = _special
         else:
-            looker = _own if self.first_party(kind.__module__) else _library
+            looker = _own if issubclass(kind, BAGS) or self.first_party(kind.__module__) else _library
         self._kinds[kind] = looker
         return looker
 
@@ -167,7 +169,7 @@ class Walker:
         owner = value if isinstance(value, (type, types.FunctionType)) else type(value)
         return self.first_party(getattr(owner, "__module__", None))
 
-    def differs(self, how: How, before: Contents, now: Contents) -> bool:
+    def differs(self, obj: Any, how: How, before: Contents, now: Contents) -> bool:
         """Whether the contents of an object changed in a way that counts."""
         if how is How.SEEN:
             return False
@@ -176,10 +178,18 @@ class Walker:
         if how is not How.LENIENT:
             return True
         old, new = unflat(before), unflat(now)
-        return any(
-            (old[key] is not None and not same(old[key], value)) if key in old else self.ours(value)
-            for key, value in new.items()
-        )
+        return any(self._counts(type(obj), key, old.get(key, MISSING), value) for key, value in new.items())
+
+    def _counts(self, kind: type, name: str, old: Any, new: Any) -> bool:
+        """Whether an attribute of a library's object was set by first-party code, and not by the library for itself.
+
+        What a library caches stands under a private name, in the place of None, or under a cached property's name.
+        """
+        if old is MISSING:
+            return self.ours(new) or not (name.startswith("_") or hasattr(kind, name))
+        if old is None:
+            return new is not None and self.ours(new)
+        return not same(old, new)
 
 
 def _mapping(_: Walker, value: Any, _direct: bool) -> Look:

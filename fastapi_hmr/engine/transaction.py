@@ -173,6 +173,7 @@ class Transaction:
         fresh = [record for record in self._records.values() if self._before.get(record.name) is not record]
         kept = [record for record in self._records.values() if self._before.get(record.name) is record]
         tracker.process.undo(fresh)
+        tracker.process.finish(fresh)
         tracker.influence.restore(kept)
         for record in fresh:
             self._records.remove(record.name)

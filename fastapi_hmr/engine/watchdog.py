@@ -1,18 +1,35 @@
 """Watchdog: interrupts an import that does not end."""
 
 import ctypes
+import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 
 class ImportTimeout(BaseException):
     """An import took longer than it may. No Exception, so that the app's own handlers let it pass."""
 
 
-def interrupt(thread: int) -> None:
+KICK = signal.SIGURG
+"""Ends a blocking call, so that a next bytecode comes. By default it does nothing, and hardly anybody uses it."""
+
+
+def interrupt(thread: int, *, kick: bool) -> None:
     """Raise ImportTimeout in a thread, at its next bytecode."""
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(ImportTimeout))
+    if kick:
+        signal.pthread_kill(thread, KICK)
+
+
+@contextmanager
+def kickable() -> Iterator[None]:
+    """While inside, the signal interrupts blocking calls of this thread, the main one."""
+    before = signal.signal(KICK, lambda _number, _frame: None)
+    try:
+        yield
+    finally:
+        signal.signal(KICK, before)
 
 
 @contextmanager
@@ -22,16 +39,19 @@ def bounded(seconds: float) -> Iterator[None]:
     done = threading.Event()
     lock = threading.Lock()
 
+    free = threading.current_thread() is threading.main_thread() and signal.getsignal(KICK) is signal.SIG_DFL
+
     def bark() -> None:
         while not done.wait(seconds):
             with lock:
                 if not done.is_set():
-                    interrupt(thread)
+                    interrupt(thread, kick=free)
 
     dog = threading.Thread(target=bark, name="fastapi-hmr import watchdog", daemon=True)
     dog.start()
     try:
-        yield
+        with kickable() if free else nullcontext():
+            yield
     except ImportTimeout as error:
         raise ImportTimeout(f"the import did not end within {seconds:g} s") from error.__cause__
     finally:

@@ -231,12 +231,16 @@ def test_reads_in_other_threads_are_not_the_importers(app: App) -> None:
     assert app.engine.records.importers("other") == {"main"}
 
 
-def test_hanging_import_is_interrupted(app: App) -> None:
-    """An import that does not end is the edit's fault, and the old app goes on."""
+@pytest.mark.parametrize(
+    "hang",
+    ["while True: pass", "import time; time.sleep(1000)", "while True:\n    try: 1/0\n    except Exception: pass"],
+)
+def test_hanging_import_is_interrupted(app: App, hang: str) -> None:
+    """An import that does not end, busy or blocked, is the edit's fault, and the old app goes on."""
     app.write(main="import a\napp = [a.A]\n", a="A = 1\n")
     app.start(import_timeout=0.5)
     begun = time.monotonic()
-    outcome = app.save(a="while True: pass\n")
+    outcome = app.save(a=f"{hang}\n")
     assert isinstance(outcome, Broken)
     assert "did not end" in str(outcome.error)
     assert time.monotonic() - begun < 60

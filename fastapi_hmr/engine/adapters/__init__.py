@@ -46,7 +46,7 @@ class Adapter:
     """Drop everything that belongs to modules which were imported before the engine was there."""
 
 
-OURS = ("sqlalchemy_events", "sqlmodel", "prometheus", "mimetypes")
+OURS = ("sqlalchemy_events", "sqlmodel", "prometheus", "mimetypes", "decimal")
 _registered: list[Adapter] = []
 
 

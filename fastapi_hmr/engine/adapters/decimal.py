@@ -1,0 +1,29 @@
+"""decimal: precision and rounding that a module set for everybody."""
+
+import decimal
+from collections.abc import Iterator
+
+from fastapi_hmr.engine.adapters import Adapter, Effect
+
+type Settings = tuple[int, str, int, int, int, int]
+
+
+class Context:
+    """The settings of the current context."""
+
+    def take(self) -> Settings:
+        """The settings now."""
+        context = decimal.getcontext()
+        return context.prec, context.rounding, context.Emin, context.Emax, context.capitals, context.clamp
+
+    def effects(self, before: Settings, now: Settings) -> Iterator[Effect]:
+        """They were changed."""
+        yield Effect("the decimal context", lambda: self._turn(now, before), lambda: self._turn(before, now))
+
+    def _turn(self, old: Settings, new: Settings) -> None:
+        if self.take() == old:
+            context = decimal.getcontext()
+            context.prec, context.rounding, context.Emin, context.Emax, context.capitals, context.clamp = new
+
+
+ADAPTER = Adapter("decimal", Context)

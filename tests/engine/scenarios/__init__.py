@@ -1,0 +1,1 @@
+"""Our own scenarios, in the format of the conformance suite."""
