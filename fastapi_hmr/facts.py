@@ -8,6 +8,7 @@ from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from types import (
     CodeType,
     FunctionType,
@@ -97,6 +98,17 @@ def is_a(obj: object, kind: type | tuple[type, ...]) -> bool:
 def namespace(module: ModuleType) -> dict[str, Any]:
     """A module's globals, read past any `__getattribute__` that watches reads."""
     return _namespace(module)
+
+
+def file_of(module: str) -> str:
+    """A module's file as people know it: below the directory that it is imported from."""
+    loaded = sys.modules.get(module)
+    file = namespace(loaded).get("__file__") if isinstance(loaded, ModuleType) else None
+    if not isinstance(file, str):
+        return f"module {module}"
+    path = Path(file)
+    depth = module.count(".") + (2 if path.stem == "__init__" else 1)
+    return str(Path(*path.parts[-depth:]))
 
 
 def lookup(place: Place) -> Any:

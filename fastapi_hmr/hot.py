@@ -5,7 +5,7 @@ import sys
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any, overload
 
-from fastapi_hmr.kept import Ask, Disposal, Record, Values
+from fastapi_hmr.kept import Ask, Disposal, Record, Values, born
 
 __all__ = ["after_reload", "before_reload", "data", "keep", "on_dispose"]
 
@@ -88,7 +88,11 @@ class Host:
         self._active = False
         self._callbacks: list[_Registration] = []
         self._base = 0  # the reload that serves: what is newer belongs to the one under way
-        self._under_way = self._announced = self._served = False
+        self._under_way = self._announced = False
+        self.serving = 0
+        """The reload whose modules serve; 0 before the first."""
+        self.started = 0
+        """The reload whose lifespan runs: an older one where that was carried over."""
         self._data_before: dict[str, dict[str, Any]] = {}
         self._data_undo: list[tuple[str, Any, Any, Any]] | None = None
 
@@ -98,7 +102,8 @@ class Host:
         `record(factory, name)` makes the record of a call; `report(text, error)` tells of a callback that failed.
         """
         os.environ["FASTAPI_HMR"] = "1"
-        self._report, self._active, self._served = report, True, False
+        self._report, self._active = report, True
+        self.serving = self.started = 0
         self.values.clear()
         self.values.recorder = record
         self.data.clear()
@@ -113,12 +118,14 @@ class Host:
         self._data_undo = None
         self.values.number += 1
         self.values.kind = "import"
+        born.set((self.values.number, "import"))
 
     async def built(self) -> None:
         """The new modules are there, and the old version is about to be replaced."""
         self.values.kind = "startup"
+        born.set((self.values.number, "startup"))
         self._data_undo = self._data_changes()
-        self._announced = self._served
+        self._announced = self.serving > 0
         if self._announced:
             await self._announce("before_reload", [known for known in self._callbacks if known.number <= self._base])
 
@@ -135,7 +142,9 @@ class Host:
                 if known.number <= self._base and (known.module in replaced or known.module not in sys.modules)
             ]
         )
-        self._served = True
+        self.serving = self.values.number
+        if not carried:
+            self.started = self.serving
         await self._end()
         return notes
 
@@ -165,6 +174,7 @@ class Host:
         self._base = self.values.number
         self._under_way, announced, self._announced = False, self._announced, False
         self.values.kind = "request"
+        born.set((self.serving, "startup"))  # where the old version starts again after a failure
         self._data_before, self._data_undo = {}, None
         await self._empty_trash()
         if announced:

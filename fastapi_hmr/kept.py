@@ -3,7 +3,8 @@
 import sys
 import threading
 from collections.abc import Callable, Collection, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Literal, Protocol, Self
 
 type Factory = Callable[[], Any]
@@ -11,6 +12,11 @@ type Disposal = tuple[str, Callable[[], object]]
 """What is to be called, and how to speak of it where that fails."""
 type Kind = Literal["import", "startup", "request"]
 """When a module asks: while it is imported, while the app starts, or later."""
+
+born: ContextVar[tuple[int, Kind]] = ContextVar("fastapi_hmr_born")
+"""The reload that a task, a thread or a socket comes from, and whether from the import or from the app's life."""
+making: ContextVar[bool] = ContextVar("fastapi_hmr_making", default=False)
+"""Whether a factory is making a value here: what it starts lives as long as the value."""
 
 _COROUTINE = 0x80  # inspect.CO_COROUTINE; importing inspect is not free
 
@@ -132,7 +138,7 @@ class Values:
         slot.making = True
         record = self._record(slot, ask)
         try:
-            with record or nullcontext():
+            with _making(record):
                 value = ask.factory()
         finally:
             slot.making = False
@@ -149,7 +155,7 @@ class Values:
                     begun[0].close()  # somebody else was first, and nobody will run this coroutine
                 return kept.value
             record = self._record(slot, ask) if begun is None else begun[1]
-            with record or nullcontext():
+            with _making(record):
                 value = await (ask.factory() if begun is None else begun[0])
             kept = Kept(value, ask, record)
             kept.is_async = True
@@ -241,6 +247,19 @@ class Values:
 def _is_coroutine_function(factory: Any) -> bool:
     code = getattr(getattr(factory, "func", factory), "__code__", None)
     return code is not None and bool(code.co_flags & _COROUTINE)
+
+
+@contextmanager
+def _making(record: Record | None) -> Iterator[None]:
+    token = making.set(True)
+    try:
+        if record is None:
+            yield
+        else:
+            with record:
+                yield
+    finally:
+        making.reset(token)
 
 
 async def _ready(value: Any) -> Any:

@@ -21,6 +21,7 @@ from fastapi_hmr.facts import (
     Place,
     Same,
     content,
+    file_of,
     functions_in,
     is_a,
     lookup,
@@ -120,7 +121,7 @@ class Touched:
         ]
         if reasons:
             _, place, old, how = min(reasons, key=lambda reason: reason[:2])
-            return how.format(name=_name(place, old), file=_file(self._origin(place)))
+            return how.format(name=_name(place, old), file=file_of(self._origin(place)))
         if self._subject is not None and subject is not MISSING and look.describe(subject) != self._subject[0]:
             return f"{self._subject[1]} changed"
         return self._nameless_changed() or self._surroundings_changed()
@@ -202,7 +203,7 @@ class Touched:
     def _nameless_changed(self) -> str | None:
         for (module, name), holder in self._nameless.items():
             if sys.modules.get(module) is not holder.get():
-                return f"{name}() in {_file(module)} may have changed: it can't be found by its name"
+                return f"{name}() in {file_of(module)} may have changed: it can't be found by its name"
         return None
 
     def _surroundings_changed(self) -> str | None:
@@ -248,17 +249,6 @@ def _state_in(old: Fact) -> str | None:
 
 def _name(place: Place, fact: Fact) -> str:
     return (".".join(place[1]) or place[0]) + ("()" if fact.kind == "function" else "")
-
-
-def _file(module: str) -> str:
-    """A module's file as people know it: below the directory that it is imported from."""
-    loaded = sys.modules.get(module)
-    file = namespace(loaded).get("__file__") if isinstance(loaded, ModuleType) else None
-    if not isinstance(file, str):
-        return f"module {module}"
-    path = Path(file)
-    depth = module.count(".") + (2 if path.stem == "__init__" else 1)
-    return str(Path(*path.parts[-depth:]))
 
 
 def _arguments(frame: FrameType, wanted: object) -> list[str]:

@@ -1,0 +1,224 @@
+"""What an old generation leaves behind: tasks, threads, executors, sockets and processes, by who made them."""
+
+import asyncio
+import os
+import sys
+import threading
+import weakref
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any, Literal
+
+from fastapi_hmr import audit, hot
+from fastapi_hmr.facts import file_of, namespace
+from fastapi_hmr.kept import Kind, born, making
+
+_OF_THE_LOOP = ("asyncio_", "AnyIO worker")
+"""Names of threads that belong to the event loop, whoever made it need them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """Something that is still there although the code that made it has been replaced or shut down."""
+
+    kind: Literal["task", "thread", "executor", "socket", "process"]
+    what: str
+    owner: str
+    """The function that it runs, or that made it, and its file."""
+
+    def line(self, count: int = 1) -> str:
+        """In words, for the terminal."""
+        many = "" if count == 1 else f" ({count} of them)"
+        made = {"task": "running", "socket": "opened by", "executor": "used by"}.get(self.kind, "started by")
+        return f"left behind: {self.what}, {made} {self.owner}{many}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Site:
+    """Where and when something was made."""
+
+    function: str
+    module: str
+    holder: weakref.ref[ModuleType] | None
+    number: int
+    kind: Kind
+
+    @property
+    def owner(self) -> str:
+        return f"{self.function}() in {file_of(self.module)}"
+
+    @property
+    def stale(self) -> bool:
+        """Whether the module that made it is no longer the one of that name."""
+        return self.holder is None or sys.modules.get(self.module) is not self.holder()
+
+    @property
+    def over(self) -> bool:
+        """Whether what asked for it has ended: its module was replaced, or its app shut down."""
+        if self.kind == "import":
+            return self.stale
+        return not hot.host.started <= self.number <= hot.host.serving
+
+
+class Leaks:
+    """Notes who makes threads, sockets and processes, and finds what outlived its generation; each once.
+
+    `owns` says of a source file whether it is first-party. What third-party code makes by itself is not looked at.
+    """
+
+    def __init__(self, owns: Callable[[str], bool]) -> None:
+        self._owns = owns
+        self._threads: weakref.WeakKeyDictionary[threading.Thread, _Site] = weakref.WeakKeyDictionary()
+        self._sockets: dict[tuple[int, int], tuple[_Site, str, bool]] = {}
+        self._commands: dict[tuple[str, ...], _Site] = {}
+        self._fork: _Site | None = None
+        self._reported: set[Leak] = set()
+        self._listeners: dict[str, audit.Listener] = {
+            "_thread.start_new_thread": self._on_thread,
+            "_thread.start_joinable_thread": self._on_thread,
+            "socket.connect": self._on_connect,
+            "socket.bind": self._on_bind,
+            "subprocess.Popen": self._on_command,
+            "os.fork": self._on_fork,
+        }
+
+    def open(self) -> None:
+        """Begin to note; before the first modules run."""
+        for event, listener in self._listeners.items():
+            audit.listen(event, listener)
+
+    def close(self) -> None:
+        """Stop noting."""
+        for event, listener in self._listeners.items():
+            audit.unlisten(event, listener)
+
+    def left_behind(self) -> tuple[str, ...]:
+        """Lines about what has outlived its generation and was not reported before.
+
+        To be called in the event loop, a while after a reload has been committed: what is about to end has ended.
+        """
+        found = Counter(
+            leak for leaks in (self._tasks, self._live_threads, self._open_sockets, self._children) for leak in leaks()
+        )
+        new = {leak: count for leak, count in found.items() if leak not in self._reported}
+        self._reported.update(new)
+        return tuple(leak.line(count) for leak, count in new.items())
+
+    def _tasks(self) -> Iterator[Leak]:
+        for task in asyncio.all_tasks():
+            context = task.get_context()
+            coroutine: Any = task.get_coro()
+            frame = getattr(coroutine, "cr_frame", None)
+            if frame is None or born not in context or context.get(making) or not self._owns(frame.f_code.co_filename):
+                continue
+            site = _site(frame.f_code, frame.f_globals, *context[born])
+            if site.over:
+                yield Leak("task", f"task {task.get_name()!r}" if _named(task) else "a task", site.owner)
+
+    def _live_threads(self) -> Iterator[Leak]:
+        for thread in threading.enumerate():
+            site = self._threads.get(thread)
+            if site is None or not site.over:
+                continue
+            target: Any = vars(thread).get("_target")
+            code = getattr(getattr(target, "__func__", target), "__code__", None)
+            ours = code is None or self._owns(code.co_filename)
+            if code is not None and code.co_filename.endswith(os.path.join("concurrent", "futures", "thread.py")):  # noqa: PTH118 - a suffix
+                if site.kind != "request":
+                    yield Leak("executor", "a thread pool", site.owner)
+            elif ours or site.kind != "request":  # a library's own worker may well begin in a request
+                yield Leak("thread", f"thread {thread.name!r}", site.owner)
+
+    def _open_sockets(self) -> Iterator[Leak]:
+        for key, (site, text, bound) in list(self._sockets.items()):
+            if _inode(key[0]) != key[1]:
+                del self._sockets[key]
+            elif site.over and site.stale and (bound or site.kind != "request"):
+                yield Leak("socket", text, site.owner)
+
+    def _children(self) -> Iterator[Leak]:
+        own = _command_of(os.getpid())
+        for pid in _child_processes():
+            command = _command_of(pid)
+            site = self._fork if command == own else self._commands.get(command)
+            if site is not None and site.over:
+                yield Leak("process", f"process {pid} ({Path(command[0]).name if command else '?'})", site.owner)
+
+    def _on_thread(self, arguments: tuple[Any, ...]) -> None:
+        thread = getattr(arguments[0], "__self__", None)
+        if isinstance(thread, threading.Thread) and not thread.name.startswith(_OF_THE_LOOP):
+            site = self._here()
+            if site is not None:
+                self._threads[thread] = site
+
+    def _on_connect(self, arguments: tuple[Any, ...]) -> None:
+        self._note_socket(arguments, "to", bound=False)
+
+    def _on_bind(self, arguments: tuple[Any, ...]) -> None:
+        self._note_socket(arguments, "on", bound=True)
+
+    def _note_socket(self, arguments: tuple[Any, ...], word: str, *, bound: bool) -> None:
+        site = self._here()
+        if site is not None:
+            sock, address = arguments
+            text = f"{address[0]}:{address[1]}" if isinstance(address, tuple) else os.fsdecode(address)
+            self._sockets[sock.fileno(), _inode(sock.fileno())] = (site, f"a socket {word} {text}", bound)
+
+    def _on_command(self, arguments: tuple[Any, ...]) -> None:
+        site = self._here()
+        if site is not None:
+            command = arguments[1]
+            words = [command] if isinstance(command, (str, bytes, os.PathLike)) else command
+            self._commands[tuple(os.fsdecode(word) for word in words)] = site
+
+    def _on_fork(self, _arguments: tuple[Any, ...]) -> None:
+        self._fork = self._here() or self._fork
+
+    def _here(self) -> _Site | None:
+        """The first-party function that is running here, if this belongs to a generation and to no kept value."""
+        when = born.get(None)
+        if when is None or making.get():
+            return None
+        frame: Any = sys._getframe(2)  # noqa: SLF001 - documented CPython; who calls is the question
+        while frame is not None:
+            if self._owns(frame.f_code.co_filename):
+                kind = hot.host.values.kind if when[0] > hot.host.serving else "request"
+                return _site(frame.f_code, frame.f_globals, when[0], kind)
+            frame = frame.f_back
+        return None
+
+
+def _site(code: CodeType, globals_: dict[str, Any], number: int, kind: Kind) -> _Site:
+    module = str(globals_.get("__name__"))
+    loaded = sys.modules.get(module)
+    current = loaded is not None and namespace(loaded) is globals_
+    name = "its module" if code.co_name == "<module>" else code.co_qualname
+    return _Site(name, module, weakref.ref(loaded) if current and loaded is not None else None, number, kind)
+
+
+def _named(task: asyncio.Task[Any]) -> bool:
+    return not task.get_name().startswith("Task-")
+
+
+def _inode(descriptor: int) -> int:
+    try:
+        return os.fstat(descriptor).st_ino
+    except OSError:
+        return -1
+
+
+def _child_processes() -> Iterator[int]:
+    """The living children of this process, where the system tells."""
+    for listing in Path("/proc/self/task").glob("*/children"):
+        with suppress(OSError, ValueError):
+            yield from map(int, listing.read_text().split())
+
+
+def _command_of(pid: int) -> tuple[str, ...]:
+    with suppress(OSError):
+        return tuple(os.fsdecode(word) for word in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:-1])
+    return ()
