@@ -16,10 +16,10 @@ PACKAGE = Path(fastapi_hmr.__file__).parent
 FLOORS: tuple[frozenset[str], ...] = tuple(
     frozenset(floor.split())
     for floor in (
-        "exceptions tracebacks audit codes kept",
-        "config events facts hot",
-        "resolve ignore lifespan touched",
-        "watcher engine discover terminal generation browser",
+        "exceptions tracebacks audit codes kept exchange interop loop watchdog",
+        "config events facts hot listen",
+        "resolve ignore lifespan touched leaks",
+        "watcher engine discover terminal generation browser carry",
         "switch",
         "reload server",
         "main",
@@ -32,6 +32,7 @@ LAZY = {
     ("__init__", "__getattr__", "main"),  # `import fastapi_hmr` stays free
     ("cli", "_serve", "main"),  # `--help` and wrong options need no server
     ("main", "_uvicorn_config", "browser"),  # without --reload there is no browser part
+    ("main", "_render", "browser.pages"),  # an app that starts needs no error page
 }
 """Function, and what of ours it imports when it is called. They point down like all others."""
 DOORS = {
