@@ -95,6 +95,9 @@ class Terminal:
 
     def _why(self, event: Reloaded) -> str:
         """The reason, where the line does not show it already; an escalation always says it."""
+        _, inside, kept_from_patching = event.reason.partition("not in place: ")
+        if inside and event.level is ReloadLevel.UPDATE:
+            return self._paint(f"  {_clean(kept_from_patching)}", "dim")
         ordinary = _ORDINARY.fullmatch(event.reason.partition("; ")[0]) and event.level <= ReloadLevel.UPDATE
         return "" if ordinary or not event.reason else self._paint(f"  {_clean(event.reason)}", "dim")
 

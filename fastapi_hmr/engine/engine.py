@@ -57,6 +57,8 @@ class NeedsRestart:
 
 type Outcome = Built | Unchanged | Broken | NeedsRestart
 
+NOT_IN_PLACE = "; not in place: "
+"""Comes before what kept an edit from being patched, at the end of a reason."""
 THOROUGH = 0.6
 """Above this share of the modules, running all of them costs hardly more and is simpler."""
 
@@ -151,7 +153,7 @@ class Engine:
             self._settled()
             return Unchanged("every file is as it was loaded")
         patched = self._patch(effective)
-        if patched is not None:
+        if not isinstance(patched, str):
             return patched
         try:
             plan = self._planner.plan(effective)
@@ -160,7 +162,7 @@ class Engine:
         if not plan.names:
             self._settled()
             return Unchanged("no module imported or read what changed")
-        return await self._climb(plan)
+        return await self._climb(plan, f"{explain(plan)}{NOT_IN_PLACE}{patched}" if patched else explain(plan))
 
     async def reimport(self, reason: str) -> Built | Broken:
         """Run every first-party module again, whatever changed: somebody knows of a reason that we can't see."""
@@ -174,14 +176,15 @@ class Engine:
             self._undo(transaction)
             return self._broken(error)
 
-    def _patch(self, effective: Mapping[Path, str]) -> Built | Unchanged | None:
-        """Levels 0 and 1; None where they are not sound, or where anything but sources of modules changed."""
+    def _patch(self, effective: Mapping[Path, str]) -> Built | Unchanged | str:
+        """Levels 0 and 1, or why they are not sound; an empty reason where no source of a module changed."""
         if self._patching is None or self.target is None or any(kind != "modified" for kind in effective.values()):
-            return None
+            return ""
+        if not any(self.records.from_file(path) for path in effective):
+            return ""
         found = self._patching.attempt(effective)
         if isinstance(found, str):
-            logger.debug("not patched: %s", found)
-            return None
+            return found
         self._settled()
         functions = [name for patch in found for name in patch.functions]
         if not functions:
@@ -268,13 +271,13 @@ class Engine:
         self._previous, self.target = self.target, target
         return Built(target, level, reason, tuple(transaction.ran))
 
-    async def _climb(self, plan: Plan) -> Built | Broken | NeedsRestart:
+    async def _climb(self, plan: Plan, why: str) -> Built | Broken | NeedsRestart:
         """Update; then, if that raises and a cold start does not, everything again; then a new process."""
         everything = not self._tracker.monitor.works or len(plan.names) > THOROUGH * max(len(self.records), 20)
         names = set(self.records) if everything else plan.names
         transaction = self._begin()
         try:
-            return self._build(transaction, names, ReloadLevel.UPDATE, explain(plan), plan.namespaces)
+            return self._build(transaction, names, ReloadLevel.UPDATE, why, plan.namespaces)
         except OnlyNewProcess as decision:
             self._undo(transaction)
             return await self._new_process(str(decision))
