@@ -1,20 +1,25 @@
 """Runs scenarios with the conformance suite's own runner, as a library: cold, hot, verdict."""
 
 import contextlib
+import functools
 import hashlib
 import importlib
 import importlib.metadata
 import os
 import re
+import shutil
+import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 SUITE = Path(os.environ.get("HOTCOLD_HOME") or ROOT.parent / "shared" / "conformance")
 ENGINE = os.environ.get("HOTCOLD_ENGINE", "tests.property.engine:Engine")
+HEAVY = ["pydantic.v1", "sqlalchemy.dialects.sqlite", "multipart", "email.mime.text", "html", "string"]
+"""What FastAPI and SQLAlchemy import late, beside what the suite preloads."""
 
 
 def load_suite() -> tuple[Any, Any]:
@@ -32,26 +37,73 @@ def load_suite() -> tuple[Any, Any]:
     return importlib.import_module("hotcold.run"), importlib.import_module("hotcold.spec")
 
 
+def preloading_zygote(zygote_module: Any, names: Sequence[str]) -> type:
+    """The suite's fork server with more preloaded, so that a forked answer costs what the app costs."""
+
+    class Preloading(zygote_module.Zygote):  # type: ignore[misc]  # the suite is not typed
+        def __init__(self, python: str) -> None:
+            code = f"import sys; sys.path.append({str(ROOT)!r}); from hotcold import zygote; zygote.PRELOAD += {list(names)!r}; zygote.serve()"
+            env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "PYTHONWARNINGS": "ignore"}
+            self.proc = subprocess.Popen(
+                [python, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=SUITE, env=env
+            )
+            assert self.proc.stdout is not None
+            if self.proc.stdout.readline().strip() != "ready":
+                raise RuntimeError(f"the fork server did not start; its exit code is {self.proc.wait()}")
+            self.tmp = tempfile.mkdtemp(prefix="hotcold-")
+            self.n = 0
+
+    return Preloading
+
+
+class Runners:
+    """Two of the suite's runners behind one face: cold answers come from processes that never saw the engine."""
+
+    def __init__(self, run: Any, engine: str) -> None:
+        zygote_module = importlib.import_module("hotcold.zygote")
+        self.parts = []
+        for names in (HEAVY, [*HEAVY, engine.partition(":")[0]]):
+            runner = run.Runner(sys.executable)
+            make = preloading_zygote(zygote_module, names)
+            runner.zygote = functools.partial(self.free_or_new, runner, make)
+            self.parts.append(runner)
+        self.cold, self.hot = self.parts[0].cold, self.parts[1].hot
+
+    @staticmethod
+    def free_or_new(runner: Any, make: Callable[[str], Any]) -> Any:
+        """What the suite's own `zygote` does, with our kind."""
+        with runner.lock:
+            if runner.free:
+                return runner.free.pop()
+        return make(runner.python)
+
+    def close(self) -> None:
+        """End the fork servers."""
+        for runner in self.parts:
+            for zygote in runner.free:
+                zygote.close()
+                shutil.rmtree(zygote.tmp, ignore_errors=True)
+
+
 class Bench:
-    """A runner with its zygote processes, and the engine under test."""
+    """The runners and the engine under test."""
 
     def __init__(self, engine: str = ENGINE, *, strict: bool = False) -> None:
         self.engine = engine
         self.strict = strict
         self.run, self.spec = load_suite()
-        self.runner = self.run.Runner(sys.executable)
+        self.runners = Runners(self.run, engine)
 
     def judge(self, raw: dict[str, object]) -> dict[str, Any]:
         """The suite's result for one scenario: `ok`, and a verdict a step."""
-        result: dict[str, Any] = self.run.run_one(self.runner, self.engine, self.spec.parse(raw), False, (str(ROOT),))
+        result: dict[str, Any] = self.run.run_one(self.runners, self.engine, self.spec.parse(raw), False, (str(ROOT),))
         if self.strict:
             blame_restarts(result)
         return result
 
     def close(self) -> None:
-        """End the zygotes."""
-        for zygote in self.runner.free:
-            zygote.close()
+        """End the fork servers."""
+        self.runners.close()
 
 
 def blame_restarts(result: dict[str, Any]) -> None:

@@ -116,7 +116,8 @@ class Func(Kind):
             )
         else:
             source.add(f"{head}\n    {line}\n    n = {v['n']}\n    return {result}")
-        if v["called"]:
+        late_ref = block.refs.get("late")
+        if v["called"] and not (late_ref and late_ref.style == "bottom"):
             source.add(f"V_{block.name} = {fn}()")
             source.probe(block, f"V_{block.name}", suffix="_called")
         source.probe(block, f"{fn}()")
