@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,6 +48,9 @@ class Life:
         await self._switch(names, carried=carried)
         for _ in range(3):
             await asyncio.sleep(0)
+        for thing in self.shared.things:
+            if isinstance(thing, subprocess.Popen) and thing.poll() is None:  # it may not have become itself yet
+                wait_until(lambda: b"sleep" in Path(f"/proc/{thing.pid}/cmdline").read_bytes(), "the process")  # noqa: B023 - called now
         return self.leaks.left_behind()
 
     async def _switch(self, names: tuple[str, ...], *, carried: bool = False) -> None:
