@@ -88,15 +88,18 @@ class Overlay extends HTMLElement {
     const title = make("h1", { id: "title" }, make("b", {}, report.title), `: ${report.message}`);
     const note = make("p", {}, report.note || "The last good version goes on serving. This closes with the fix.");
     const bar = make("div", { class: "bar" }, copying, closing);
-    const dialog = make("div", { class: "frame", role: "alertdialog", "aria-labelledby": "title", tabindex: "-1" });
-    dialog.append(bar, title, note, ...makeFrames(report));
+    const frame = make("div", { class: "frame" }, bar, title, note, ...makeFrames(report));
+    const dialog = make("dialog", { role: "alertdialog", "aria-labelledby": "title" }, frame);
+    dialog.onclick = (event) => {
+      if (event.target === dialog) close(); // beside the frame
+    };
     this.#root.replaceChildren(dialog);
+    dialog.showModal(); // above the page's own modal dialogs, which make everything else inert
     closing.focus({ preventScroll: true });
   }
 
   connectedCallback() {
     this.#focused = document.activeElement;
-    this.onclick = (/** @type {Event} */ event) => event.composedPath()[0] === this && close(); // beside the dialog
     addEventListener("keydown", onKey, true);
   }
 
@@ -135,8 +138,6 @@ const corner = new Hint();
 /** Show this report, in place of any other. @param {Report} report */
 export function show(report) {
   if (!overlay.isConnected) document.documentElement.append(overlay);
-  overlay.popover = "manual"; // above the page's own modal dialogs, where the browser can
-  overlay.showPopover?.();
   overlay.fill(report);
 }
 

@@ -1,6 +1,11 @@
 """What tests that drive a page share: waiting for its state, and counting its loads."""
 
+import time
+from collections.abc import Callable
+
 from playwright.sync_api import Frame, Page
+
+from tests.utils import DEADLINE_S
 
 LOADS = "window.name = String(Number(window.name || 0) + 1)"
 """Counts a tab's loads; run by the page before anything else."""
@@ -50,3 +55,11 @@ window.hide = (value) => { hidden = value; document.dispatchEvent(new Event("vis
 def state(page: Page | Frame, expected: str) -> None:
     """Wait until the page says that it is in this state."""
     page.wait_for_function("state => document.documentElement.dataset.fastapiHmr === state", arg=expected)
+
+
+def until(page: Page, probe: Callable[[], object], what: str) -> None:
+    """Wait for something that handlers of the page's events bring about."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not probe():
+        assert time.monotonic() < deadline, f"{what} did not happen within {DEADLINE_S} s"
+        page.wait_for_timeout(5)  # lets Playwright run the handlers
