@@ -1,9 +1,7 @@
 """What a call touched, against modules that run again."""
 
-import asyncio
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -256,67 +254,6 @@ def test_touched_name_that_becomes_a_global_counts(modules: Generations) -> None
     assert after(modules, "start.py", "def", "len = sum\ndef", "start") == "len is new in start.py"
 
 
-async def test_touched_belongs_to_its_context(modules: Generations) -> None:
-    """Of concurrent tasks only the recorded one counts, with its threads and the tasks that it starts."""
-    modules.project["start.py"] = """
-        import asyncio
-
-        def table(): return globals()
-
-        def in_thread(): return 1
-        def in_task(): return 1
-        def elsewhere(): return 1
-
-        async def child():
-            await asyncio.sleep(0)
-            return table()["in_" + "task"]()
-
-        async def begin():
-            await asyncio.to_thread(table()["in_" + "thread"])
-            await asyncio.create_task(child())
-
-        async def other(stop):
-            while not stop.is_set():
-                table()["else" + "where"]()
-                await asyncio.sleep(0)
-        """
-    start = modules.load("start")
-    stop = asyncio.Event()
-    other = asyncio.create_task(start.other(stop))
-    await asyncio.sleep(0)
-    with Touched(modules.owns).about(start.begin, "begin") as touched:
-        await start.begin()
-    stop.set()
-    await other
-    modules.project.edit("start.py", "def elsewhere(): return 1", "def elsewhere(): return 2")
-    modules.again("start")
-    assert touched.changed() is None
-    for name in ("in_thread", "in_task"):
-        modules.project.edit("start.py", f"def {name}(): return 1", f"def {name}(): return 2")
-        modules.again("start")
-        assert touched.changed() == f"{name}() in start.py changed"
-        modules.project.edit("start.py", f"def {name}(): return 2", f"def {name}(): return 1")
-
-
-def test_touched_thread_without_context_counts(modules: Generations) -> None:
-    """What a plain thread runs meanwhile may be the call's doing, so it counts."""
-    modules.project["start.py"] = """
-        import threading
-
-        def worker(): return 1
-
-        def begin():
-            thread = threading.Thread(target=globals()["wor" + "ker"])
-            thread.start()
-            thread.join()
-        """
-    modules.load("start")
-    touched = record(modules, sys.modules["start"].begin)
-    modules.project.edit("start.py", "return 1", "return 2")
-    modules.again("start")
-    assert touched.changed() == "worker() in start.py changed"
-
-
 def test_touched_costs_nothing_afterwards(base: Generations) -> None:
     """When no record is being taken, no tool is registered and no listener left."""
     base.load("start")
@@ -361,30 +298,6 @@ def test_touched_patched_function_counts(base: Generations) -> None:
     touched = record(base, sys.modules["start"].begin)
     sys.modules["helpers"].inner.__code__ = (lambda: 8).__code__
     assert touched.changed() == "inner() in helpers.py changed"
-
-
-def test_touched_knows_who_got_the_watched_object(modules: Generations) -> None:
-    """First-party readers are known by the attributes they name, others by their own name."""
-    modules.project["start.py"] = """
-        import functools
-        import types
-
-        other = types.SimpleNamespace(elsewhere=1)
-
-        def begin(app):
-            app.state.ready = other.elsewhere
-            functools.update_wrapper(app, begin)
-        """
-    start = modules.load("start")
-
-    class App:
-        state = threading.local()
-
-    app = App()
-    with Touched(modules.owns, watched=app) as touched:
-        start.begin(app)
-    assert touched.handed == {"state"}
-    assert ("functools", "update_wrapper") in touched.strangers
 
 
 def test_touched_file_by_relative_path_is_known_by_its_absolute_one(modules: Generations) -> None:
