@@ -46,8 +46,12 @@ class Planner:
             self._file(plan, path)
             self._path(plan, path)
             self._names(plan, path)
-        plan.names = self.close(plan.hit)
+        plan.names = self.close({*plan.hit, *(self._repeated() if plan.hit else ())})
         return plan
+
+    def _repeated(self) -> set[str]:
+        """Modules that failed for several importers: who got which error depends on the order of all."""
+        return {record.name for record in self._records.values() if record.failed and record.repeated}
 
     def close(self, names: Iterable[str]) -> set[str]:
         """`names`, what depends on them, what they changed, and who writes the same slots of the process."""

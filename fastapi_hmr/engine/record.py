@@ -41,8 +41,21 @@ class Record:
     """First-party modules whose state it changed."""
     effects: list[Any] = field(default_factory=list)
     """What it did to the process and to libraries, in order (effects.Effect)."""
+    repeated: bool = False
+    """It ran more than once for one generation: after a failure, for each of its importers."""
     classes: bool = False
     """Whether its code asks for `__subclasses__`."""
+
+    def inherit(self, earlier: "Record") -> None:
+        """The module ran before in this process: it failed and was tried again, or the app reloaded it.
+
+        What the earlier run did is still there, and what it depended on led to it.
+        """
+        self.repeated = True
+        self.statements = {**earlier.statements, **self.statements}
+        self.edges = {**earlier.edges, **self.edges}
+        self.changed |= earlier.changed
+        self.effects = [*earlier.effects, *self.effects]
 
     @property
     def globals(self) -> dict[str, Any]:

@@ -95,6 +95,9 @@ class Tracker:
 
     def begin(self, record: Record) -> None:
         """A module is about to run."""
+        earlier = self.records.get(record.name)
+        if earlier is not None:
+            record.inherit(earlier)
         if self.stack and get_ident() != self._thread:
             self.records.add(record)  # another thread imports meanwhile: known, but not watched
             return

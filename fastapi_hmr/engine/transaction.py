@@ -55,7 +55,6 @@ class Transaction:
         self._modules = dict(sys.modules)
         self._path = list(sys.path)
         self._bound: list[tuple[dict[str, Any], str, object]] = []
-        self._undone: list[Record] = []
         self._conjured: set[str] = set()
         self._first = tracker.order
         self.ran: dict[str, None] = {}
@@ -102,7 +101,6 @@ class Transaction:
         dropped = [self._records[name] for name in names if name in self._records]
         self._planner.threads(record.name for record in dropped)
         self._tracker.process.undo(dropped)
-        self._undone += [record for record in dropped if self._before.get(record.name) is record]
         for record in dropped:
             self._records.remove(record.name)
             sys.modules.pop(record.name, None)
@@ -116,13 +114,19 @@ class Transaction:
     def _orphan(self, dropped: set[str]) -> None:
         """Packages whose modules were kept: nothing else would import them, and their modules are their attributes."""
         children: dict[str, list[str]] = {}
-        for name in self._records:
+        kept = {*self._records, *self._namespaces()}
+        for name in kept:
             package = name.rpartition(".")[0]
             if package:
                 children.setdefault(package, []).append(name)
-        around = {parent for name in self._records for parent in parents(name)}
+        around = {parent for name in kept for parent in parents(name)}
         self._hook.orphaned = dropped & around
         self._tracker.children = {package: names for package, names in children.items() if package in dropped}
+
+    def _namespaces(self) -> set[str]:
+        """Namespace packages around first-party modules: they have no code to run again."""
+        around = {parent for name in self._before for parent in parents(name)}
+        return {name for name in around if name not in self._before and name in sys.modules}
 
     def _unbind(self, record: Record, dropped: set[str]) -> None:
         """A kept package loses its attribute for a dropped module in it."""
@@ -185,10 +189,10 @@ class Transaction:
         for name, module in self._modules.items():
             if isinstance(module, Module) or name in self._conjured or name not in sys.modules:
                 sys.modules[name] = module
-        for record in self._undone:
-            if record.name not in self._records:
-                self._records.add(record)
-        tracker.process.redo(self._undone)
+        gone = [record for record in self._before.values() if record.name not in self._records]
+        for record in gone:
+            self._records.add(record)
+        tracker.process.redo(gone)
         tracker.process.mark()
         for attributes, child, module in reversed(self._bound):
             attributes[child] = module

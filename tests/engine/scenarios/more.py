@@ -217,3 +217,59 @@ SCENARIOS = [
         ],
     },
 ]
+
+SCENARIOS += [
+    {
+        "id": "x-namespace-inside-a-package-that-runs-again",
+        "files": {
+            "main.py": "import app.conf\nimport app.ns.a\nfrom app.ns import b\ndef observe(): return [app.NAME, app.ns.a.A, b.B, app.conf.C]\n",
+            "app/__init__.py": "NAME = 1\n",
+            "app/conf.py": "from app import NAME\nC = NAME\n",
+            "app/ns/a.py": "A = 1\n",
+            "app/ns/b.py": "from app.conf import C\nB = C + 1\n",
+        },
+        "entry": "main:observe",
+        "steps": [
+            {"write": {"app/__init__.py": "NAME = 2\n"}, "must_not_execute": ["app/ns/a.py"]},
+            {
+                "write": {
+                    "app/__init__.py": "NAME = 3\n",
+                    "app/ns/a.py": "A = 2\n",
+                    "app/ns/b.py": "from app.conf import C\nB = C + 2\n",
+                }
+            },
+            {"write": {"app/__init__.py": "NAME = (\n"}},
+            {"write": {"app/__init__.py": "from app.ns import a\nNAME = a.A\n"}},
+            {"write": {"app/ns/c.py": "X = 1\n", "app/conf.py": "from app.ns.c import X\nC = X\n"}},
+        ],
+    },
+    {
+        "id": "x-failing-optional-module-tried-twice",
+        "files": {
+            "main.py": "import reg, a, b\nfrom prometheus_client import REGISTRY\ndef observe(): return [a.E, b.E, reg.R, sorted(m.name for m in REGISTRY.collect() if m.name.startswith('tt_'))]\n",
+            "reg.py": "R = []\n",
+            "a.py": "try:\n    import opt\n    E = None\nexcept Exception as e: E = type(e).__name__\n",
+            "b.py": "try:\n    import opt\n    E = None\nexcept Exception as e: E = type(e).__name__\n",
+            "opt.py": "import reg\nfrom prometheus_client import Counter\nC = Counter('tt_one', 'x')\nreg.R.append(1)\n1/0\n",
+        },
+        "entry": "main:observe",
+        "steps": [
+            {
+                "write": {
+                    "opt.py": "import reg\nfrom prometheus_client import Counter\nC = Counter('tt_one', 'x')\nreg.R.append(2)\n[][1]\n"
+                }
+            },
+            {
+                "write": {
+                    "main.py": "import reg, b, a\nfrom prometheus_client import REGISTRY\ndef observe(): return [a.E, b.E, reg.R, sorted(m.name for m in REGISTRY.collect() if m.name.startswith('tt_'))]\n1/0\n"
+                }
+            },
+            {
+                "write": {
+                    "main.py": "import reg, b, a\nfrom prometheus_client import REGISTRY\ndef observe(): return [a.E, b.E, reg.R, sorted(m.name for m in REGISTRY.collect() if m.name.startswith('tt_'))]\n"
+                }
+            },
+            {"write": {"opt.py": "from prometheus_client import Counter\nC = Counter('tt_two', 'x')\n"}},
+        ],
+    },
+]
