@@ -40,8 +40,10 @@ class Watched:
 class Foreign:
     """What first-party modules reach in libraries, and what became of it while they ran."""
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Records, adapted: frozenset[str]) -> None:
         self._records = records
+        self._adapted = adapted
+        """Libraries whose registries an adapter looks after: to undo an entry twice is to leave a half."""
         self._watched: dict[int, Watched] = {}
         self._reached: dict[str, dict[int, None]] = {}
         self._vocabulary: dict[int, tuple[CodeType, frozenset[str], frozenset[Any]]] = {}
@@ -75,10 +77,17 @@ class Foreign:
             isinstance(getattr(obj, "__dict__", None), dict) and not self._ours(obj)
         )
 
-    @staticmethod
-    def _watch(obj: Any) -> Watched:
+    def _watch(self, obj: Any) -> Watched:
         name = getattr(obj, "__name__", None) or type(obj).__name__
-        return Watched(obj, name, dict(vars(obj)), [(held, copied(held)) for held in containers(obj)])
+        registries = [] if self._is_adapted(obj) else [(held, copied(held)) for held in containers(obj)]
+        return Watched(obj, name, dict(vars(obj)), registries)
+
+    def _is_adapted(self, obj: Any) -> bool:
+        if isinstance(obj, ModuleType):
+            home = obj.__name__
+        else:
+            home = str(getattr(obj if isinstance(obj, type) else type(obj), "__module__", ""))
+        return any(home == library or home.startswith(f"{library}.") for library in self._adapted)
 
     def end(self, record: Record) -> None:
         """A first-party module has run."""
@@ -95,7 +104,8 @@ class Foreign:
             before, now = old.get(name, MISSING), new.get(name, MISSING)
             if before is now or dunder(name) or isinstance(now, ModuleType):
                 continue
-            if isinstance(now, (dict, list, set)) and not any(now is held for held, _ in watched.containers):
+            new_registry = isinstance(now, (dict, list, set)) and not self._is_adapted(watched.obj)
+            if new_registry and not any(now is held for held, _ in watched.containers):
                 watched.containers.append((now, copied(inherited(watched.obj, name, before, now))))
             if self._ours(now) or self._says(record, name):
                 what = f"{watched.name}.{name}"

@@ -23,6 +23,8 @@ class Process:
     def __init__(self, mechanisms: Mechanisms) -> None:
         self._probes: dict[str, Probe] = interpreter() if mechanisms.process else {}
         self._adapters: list[Adapter] = adapters() if mechanisms.adapters else []
+        self.adapted = frozenset(adapter.library for adapter in self._adapters)
+        """Libraries that have an adapter."""
         self._mark: dict[str, Any] = {}
         self._in_library: Record | None = None  # the module on whose behalf a library is being imported
 

@@ -66,7 +66,7 @@ class Tracker:
         self._reads: dict[str, set[tuple[int, str]]] = {}
         self.influence = Influence(records, self)
         self.process = Process(mechanisms)
-        self.foreign = Foreign(records)
+        self.foreign = Foreign(records, self.process.adapted)
         self.monitor = Monitor(self)
         self._audit = Audit(self)
 
