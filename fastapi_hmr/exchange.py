@@ -148,14 +148,14 @@ class Exchange:
                 await self._send({"type": "websocket.accept", "subprotocol": offered[0]})
             await self._send({"type": "websocket.close", "code": RESTART, "reason": "reloaded"})
         elif self._started:
-            self._hang_up()
+            self.hang_up()
         else:
             body = b"The server is going down."
             headers = [(b"content-length", b"%d" % len(body)), (b"content-type", b"text/plain"), (b"retry-after", b"1")]
             await self._send({"type": "http.response.start", "status": 503, "headers": headers})
             await self._send({"type": "http.response.body", "body": body})
 
-    def _hang_up(self) -> None:
+    def hang_up(self) -> None:
         """Close the connection in the middle of a body, so that the client does not take it for complete.
 
         uvicorn does that too where a handler returns early, but calls it the app's error and needs the handler to

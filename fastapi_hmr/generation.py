@@ -14,8 +14,10 @@ STREAM_GRACE_S = 0.5
 """How long the handler of an event stream or WebSocket has to end by itself before it is cancelled."""
 STREAM_WAIT_S = 0.1
 """How long a reload waits for those handlers; the client's side has ended already."""
-GOODBYE_S = 5.0
-"""How long the end of a stream may wait for a client that does not read."""
+GOODBYE_S = 0.4
+"""How long the end of a stream may wait for a client that does not read: less than its handler is given."""
+CLOSE_S = 5.0
+"""How long a WebSocket's closing handshake may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ class Generation:
             if not task.done():
                 self._goodbyes.add(task)
                 task.add_done_callback(self._goodbyes.discard)
-                loop.call_later(GOODBYE_S, task.cancel)
+                loop.call_later(CLOSE_S if exchange.kind is Kind.SOCKET else GOODBYE_S, _give_up, task, exchange)
 
     def abort(self) -> None:
         """End whatever is still in flight: the process is about to."""
@@ -112,3 +114,9 @@ class Generation:
 def _cancel(exchanges: Iterable[Exchange]) -> None:
     for exchange in exchanges:
         exchange.cancel()
+
+
+def _give_up(goodbye: asyncio.Task[None], exchange: Exchange) -> None:
+    if not goodbye.done():
+        exchange.hang_up()
+        goodbye.cancel()

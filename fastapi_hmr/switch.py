@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import contextvars
 import inspect
+import logging
 import secrets
 import sys
 from collections.abc import Callable, Coroutine
@@ -21,6 +22,8 @@ GATE_S = 60.0
 
 type Rendered = tuple[int, list[tuple[bytes, bytes]], bytes]
 type Render = Callable[[Scope, ErrorReport, int], Rendered]
+
+logger = logging.getLogger("uvicorn.error")
 
 _STARTING = ErrorReport("Starting", "the app has not started yet: this page comes back by itself when it has")
 _ENDING = ErrorReport("Ending", "the server is shutting down, or about to start afresh: try again")
@@ -258,8 +261,10 @@ class Switch:
         current, self._current = self._current, None
         if current is None and not self._stopped:
             current = self._previous
-        if current is not None:
+        if current is not None and current.lifespan.running:
+            logger.info("Waiting for application shutdown.")
             await current.lifespan.shutdown()
+            logger.info("Application shutdown complete.")
 
 
 def _tell(app: Any, start: Start) -> None:
