@@ -2,8 +2,8 @@
 
 import sys
 import weakref
-from collections.abc import Awaitable, Callable, Iterator
-from types import FunctionType
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from types import CodeType, FunctionType
 from typing import Any
 
 from fastapi_hmr.codes import Token, nested
@@ -34,13 +34,15 @@ class Carry:
     Once it has answered, `refusal(app)` says why the running lifespan can't serve another app, and `hand_over(app)` makes it do so.
     """
 
-    def __init__(self, app: Any, owns: Callable[[str], bool]) -> None:
-        """`owns` says of a source file whether it is first-party."""
+    def __init__(
+        self, app: Any, owns: Callable[[str], bool], pin: Callable[[Iterable[CodeType]], None] = lambda _: None
+    ) -> None:
+        """`owns` says of a source file whether it is first-party; `pin` is `Touched`'s."""
         self._owns = owns
         self._app = app
         self._apps = [_reference(app)]
         self._unfit = _unfit(app)
-        self._touched = Touched(owns, watched=app)
+        self._touched = Touched(owns, watched=app, pin=pin)
         self._imported: dict[str, Any] = {}
         self._shape: dict[str, Any] = {}
         self._mounted: dict[int, tuple[int, ...] | None] = {}

@@ -1,8 +1,8 @@
 """Code objects by their content: what they do, and which names they look up."""
 
 import dis
-import functools
 import itertools
+import weakref
 from collections.abc import Iterator
 from types import CodeType
 from typing import Any
@@ -40,12 +40,19 @@ def nested(code: CodeType) -> Iterator[CodeType]:
             yield from nested(const)
 
 
-@functools.lru_cache(maxsize=4096)
-def names_in(code: CodeType) -> tuple[frozenset[str], frozenset[str]]:
-    """What a code object, or one inside it, looks up or sets in its module; and what it imports.
+_names: weakref.WeakKeyDictionary[CodeType, tuple[frozenset[str], frozenset[str]]] = weakref.WeakKeyDictionary()
+"""By code, which keeps nothing alive; equal code objects name the same."""
 
-    (Equal code objects name the same.)
-    """
+
+def names_in(code: CodeType) -> tuple[frozenset[str], frozenset[str]]:
+    """What a code object, or one inside it, looks up or sets in its module; and what it imports."""
+    known = _names.get(code)
+    if known is None:
+        known = _names[code] = _find_names(code)
+    return known
+
+
+def _find_names(code: CodeType) -> tuple[frozenset[str], frozenset[str]]:
     instructions = [each for inner in nested(code) for each in dis.get_instructions(inner)]
     return (
         frozenset(each.argval for each in instructions if each.opname in _GLOBAL_NAMES),
@@ -53,7 +60,6 @@ def names_in(code: CodeType) -> tuple[frozenset[str], frozenset[str]]:
     )
 
 
-@functools.lru_cache(maxsize=256)
 def attributes_of(code: CodeType, variable: str) -> frozenset[str]:
     """The attributes that a code object, or one inside it, names on a local variable; all it names, if in doubt."""
     found: set[str] = set()

@@ -6,7 +6,7 @@ import sys
 import weakref
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from types import (
@@ -86,8 +86,12 @@ class Fact:
     """What a mutable container held, by identity; None for everything else."""
     module: Same | None = None
     """The module object that held it."""
-    state: bool = field(default=False)
+    state: bool = False
     """Whether it was set while the record was being taken, so that only the very same object will do."""
+    ran: bool = False
+    """Whether it is a function that ran meanwhile."""
+    inherited: bool = False
+    """Whether its module has run again since, so that what the call made belongs to an older one that is equal."""
 
 
 def is_a(obj: object, kind: type | tuple[type, ...]) -> bool:

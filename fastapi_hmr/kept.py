@@ -54,6 +54,11 @@ class Kept:
             for module, asks in ((module, asked.items()) for module, asked in self.askers.items())
         )
 
+    @property
+    def comes_back(self) -> bool:
+        """Whether all who ask do so each time they need it, and so get a new value where this one is gone."""
+        return all(kind == "request" for asked in self.askers.values() for kind in asked)
+
     @staticmethod
     def _over(kind: Kind, at: int, module: str, number: int, replaced: Collection[str], carried: bool) -> bool:
         if at == number or kind == "request":
@@ -220,7 +225,8 @@ class Values:
             return "nothing asks for it any more"
         if kept.verified == self.number or kept.record is None:
             return None
-        return kept.record.changed()  # the factory itself is compared when somebody comes with it
+        reason = kept.record.changed()  # the factory itself is compared when somebody comes with it
+        return reason if kept.comes_back else None
 
     def rollback(self) -> None:
         """What was made since the last commit goes, what was there before is back."""

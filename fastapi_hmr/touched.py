@@ -1,19 +1,21 @@
 """What a call ran and read of the project's own code, and whether a reload has changed any of it."""
 
+import ast
 import hashlib
 import os
 import stat
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from contextvars import ContextVar
+from importlib.util import resolve_name
 from pathlib import Path
 from types import CodeType, FrameType, ModuleType
 from typing import Any, Self
 
 from fastapi_hmr import audit
-from fastapi_hmr.codes import Token, attributes_of, nested
+from fastapi_hmr.codes import Token, attributes_of, code_token, nested
 from fastapi_hmr.facts import (
     MISSING,
     Fact,
@@ -23,7 +25,6 @@ from fastapi_hmr.facts import (
     content,
     file_of,
     functions_in,
-    is_a,
     lookup,
     namespace,
 )
@@ -34,6 +35,7 @@ HASHED_BYTES = 1 << 20
 
 _CODE_SUFFIXES = (".py", ".pyc", ".so", ".pyd", ".pth")
 _SYSTEM = ("/proc/", "/sys/", "/dev/", *{os.path.realpath(each) + os.sep for each in (sys.prefix, sys.base_prefix)})
+_LONGEST_CHAIN = 20
 _RANK = ("missing", "function", "class", "value", "opaque")
 
 _mine: ContextVar[tuple["Touched", ...]] = ContextVar("fastapi_hmr_touched", default=())
@@ -49,9 +51,20 @@ class Touched:
     threads that have no context of their own.  `owns` says of a source file whether it is first-party.
     """
 
-    def __init__(self, owns: Callable[[str], bool], *, watched: object = None) -> None:
-        """`watched` is an object (an app) of which is to be known who got hold of it."""
+    def __init__(
+        self,
+        owns: Callable[[str], bool],
+        *,
+        watched: object = None,
+        pin: Callable[[Iterable[CodeType]], None] = lambda _: None,
+    ) -> None:
+        """`watched` is an object (an app) of which is to be known who got hold of it.
+
+        `pin` is told of functions that count as having run at this start, although nobody saw them run.
+        """
         self.owns = owns
+        self._pin = pin
+        self._latest: object = None
         self.watched = watched
         self.handed: set[str] = set()
         """The attributes that first-party functions name on the watched object, which they got as an argument."""
@@ -61,7 +74,7 @@ class Touched:
         self._facts: dict[Place, Fact] = self._look.facts
         self._next: dict[Place, Fact] | None = None
         self._subject: tuple[Token, str] | None = None
-        self._ran: dict[int, CodeType] = {}
+        self._known: set[int] = set()  # identities of code that has been noted: their functions are alive meanwhile
         self._nameless: dict[tuple[str, str], Same] = {}
         self._files: dict[str, str] = {}
         self._written: set[str] = set()
@@ -73,7 +86,12 @@ class Touched:
         """What is going to be called: described now, compared later with what is given to `changed`."""
         self._subject = (self._look.describe(subject), name)
         self._look.drain()
-        self._ran.update((id(code), code) for f in functions_in(subject) for code in nested(f.__code__))
+        for function in functions_in(subject):
+            if _is_current(function.__globals__):
+                self._known.update(map(id, nested(function.__code__)))
+            fact = self._facts.get((str(function.__module__), tuple(function.__qualname__.split("."))))
+            if fact is not None:
+                fact.ran = True
         return self
 
     def __enter__(self) -> Self:
@@ -106,10 +124,13 @@ class Touched:
                 _switch_off()
         _mine.set(tuple(each for each in _mine.get() if each is not self))
         self._settle()
+        self._look = Look(self.owns)
+        self._known.clear()
         self.watched = None
 
     def changed(self, subject: object = MISSING, /) -> str | None:
         """Why the call would not do the same today, in words for people; None where nothing it touched has changed."""
+        self._latest = None if subject is MISSING else subject
         if self._unsure is not None:
             return self._unsure
         look = Look(self.owns)
@@ -127,20 +148,27 @@ class Touched:
         return self._nameless_changed() or self._surroundings_changed()
 
     def accept(self) -> None:
-        """The modules of the last `changed` stay: later reloads are compared with them, and older ones can go."""
+        """The modules of the last `changed` stay: later reloads are compared with them, and older ones can go.
+
+        What was made by an older module's functions is not reached by patches of the new module's: those are pinned.
+        """
         if self._next is None:
             return
+        pinned = [code for function in functions_in(self._latest) for code in nested(function.__code__)]
         for place, old in self._facts.items():
             fact = self._next[place]
-            fact.state = old.state
+            fact.state, fact.ran, fact.inherited = old.state, old.ran, old.inherited or old.module != fact.module
             self._facts[place] = fact
-        self._next = None
+            if fact.inherited and fact.codes:
+                pinned += [code for function in functions_in(lookup(place)) for code in nested(function.__code__)]
+        self._next, self._latest = None, None
+        self._pin(pinned)
 
     def _settle(self) -> None:
         for place, before in list(self._facts.items()):
             after = self._look.fact(place)
             if after.token != before.token:
-                after.state = True
+                after.state, after.ran = True, before.ran
                 self._facts[place] = after
         self._environment = {name: os.environ.get(name) for name in self._look.environment}
         for path in set(self._files) - self._written:
@@ -157,8 +185,8 @@ class Touched:
                 self.handed.update(*(attributes_of(code, name) for name in names))
             else:
                 self.strangers.add((str(frame.f_globals.get("__name__")), code.co_qualname))
-        if ours and id(code) not in self._ran:
-            self._ran[id(code)] = code
+        if ours and id(code) not in self._known:
+            self._known.add(id(code))
             self._note(code, frame.f_globals)
         return ours
 
@@ -174,31 +202,36 @@ class Touched:
             self._files[path] = ""
 
     def _note(self, code: CodeType, globals_: dict[str, Any]) -> None:
-        module = str(globals_.get("__name__"))
-        loaded = sys.modules.get(module)
         if code.co_name == "<module>":
             return  # when its file changes, the module runs again, and what it did anew
-        if not isinstance(loaded, ModuleType) or namespace(loaded) is not globals_:
-            self._unsure = f"{code.co_qualname}() ran, of a module that is not the current {module}"
-            return
+        module = str(globals_.get("__name__"))
+        current = _is_current(globals_)
+        if not current and self not in _mine.get():
+            return  # a thread of an older generation
         place = (module, tuple(code.co_qualname.partition(".<locals>")[0].split(".")))
-        if any(code is each for f in functions_in(lookup(place)) for each in nested(f.__code__)):
-            self._look.add(place)
-        else:
-            self._nameless[module, code.co_qualname] = Same(loaded)
+        codes = [each for function in functions_in(lookup(place)) for each in nested(function.__code__)]
+        if any(code is each or (not current and code_token(code) == code_token(each)) for each in codes):
+            self._look.add(place)  # of an older generation, but equal: a method of a kept value, say
+            self._facts[place].ran = True
+        elif current:
+            self._nameless[module, code.co_qualname] = Same(sys.modules[module])
             self._look.scan(code, module)
             self._look.drain()
+        else:
+            self._unsure = (
+                f"{code.co_qualname}() in {file_of(module)} ran in a version that is no longer the current one"
+            )
 
     def _origin(self, place: Place) -> str:
-        """The module that an imported name comes from: of those that know it, what finished importing first."""
-        obj = lookup(place)
-        if obj is MISSING or len(place[1]) > 1:
-            return place[0]
-        for name, module in list(sys.modules.items()):
-            inside = namespace(module) if is_a(module, ModuleType) else {}
-            if inside.get(place[1][0], MISSING) is obj and self.owns(str(inside.get("__file__", ""))):
-                return name
-        return place[0]
+        """The module that an imported name comes from, by the import statements."""
+        module, path = place
+        if len(path) == 1:
+            for _ in range(_LONGEST_CHAIN):
+                source = _imported_from(module, path[0])
+                if source is None or lookup((source, path)) is not lookup((module, path)):
+                    break
+                module = source
+        return module
 
     def _nameless_changed(self) -> str | None:
         for (module, name), holder in self._nameless.items():
@@ -220,8 +253,8 @@ def _difference(old: Fact, new: Fact) -> str | None:
     """How what is at a place counts as changed, if it does: a text with gaps for its name and file."""
     same_module = old.module is not None and old.module == new.module
     same_object = old.same is not None and old.same == new.same
-    if same_module:  # what a request has since set in a module that did not run again is no edit
-        return _change(old, new) if old.codes != new.codes else None
+    if same_module:  # what a request has since set is no edit, and a patched function is patched for all who have it
+        return _change(old, new) if old.codes != new.codes and (old.ran or old.inherited) else None
     if same_object and old.codes == new.codes:
         return None
     if old.state:
@@ -244,6 +277,22 @@ def _state_in(old: Fact) -> str | None:
     held = None if old.same is None else old.same.get()
     if old.content is not None and (not held or content(held) != old.content):
         return "{name} in {file} holds state, and that module ran again"
+    return None
+
+
+def _is_current(globals_: dict[str, Any]) -> bool:
+    """Whether these are the globals of the module that has its name now."""
+    loaded = sys.modules.get(str(globals_.get("__name__")))
+    return isinstance(loaded, ModuleType) and namespace(loaded) is globals_
+
+
+def _imported_from(module: str, name: str) -> str | None:
+    """The module that a `from ... import` in a module's source takes this name from, under the same name."""
+    inside = namespace(sys.modules[module]) if isinstance(sys.modules.get(module), ModuleType) else {}
+    with suppress(OSError, SyntaxError, ValueError, ImportError):
+        for node in ast.walk(ast.parse(Path(str(inside.get("__file__"))).read_bytes())):
+            if isinstance(node, ast.ImportFrom) and any(each.name in {name, "*"} for each in node.names):
+                return resolve_name("." * node.level + (node.module or ""), str(inside.get("__package__")))
     return None
 
 

@@ -292,12 +292,77 @@ def test_touched_accept_compares_with_the_latest_modules(base: Generations) -> N
     assert touched.changed() == "inner() in helpers.py changed"
 
 
-def test_touched_patched_function_counts(base: Generations) -> None:
+def test_touched_patched_function_counts_where_it_ran(base: Generations) -> None:
     """A function whose code was swapped in place is found without its module having run again."""
     base.load("start")
     touched = record(base, sys.modules["start"].begin)
     sys.modules["helpers"].inner.__code__ = (lambda: 8).__code__
     assert touched.changed() == "inner() in helpers.py changed"
+
+
+METHODS = """
+    class Kind:
+        def __init__(self):
+            self.made = True
+
+        def later(self):
+            return 1
+
+    def begin():
+        return Kind()
+    """
+
+
+def test_touched_patched_method_that_did_not_run_is_patched_for_all(modules: Generations) -> None:
+    """What the call made has the patched class: nothing to make anew."""
+    modules.project["start.py"] = METHODS
+    modules.load("start")
+    touched = record(modules, sys.modules["start"].begin)
+    sys.modules["start"].Kind.later.__code__ = (lambda self: 8).__code__
+    assert touched.changed() is None
+
+
+def test_touched_pins_what_patches_would_not_reach(modules: Generations) -> None:
+    """What was made by an equal older class is not of the new one: its functions count as having run."""
+    modules.project["start.py"] = METHODS
+    modules.load("start")
+    pinned: list[str] = []
+    touched = Touched(modules.owns, pin=lambda codes: pinned.extend(code.co_qualname for code in codes))
+    with touched.about(sys.modules["start"].begin, "begin"):
+        sys.modules["start"].begin()
+    assert touched.changed() is None
+    touched.accept()
+    assert pinned == []
+    modules.again("start")
+    assert touched.changed(sys.modules["start"].begin) is None
+    touched.accept()
+    assert {"begin", "Kind.__init__", "Kind.later"} == set(pinned)
+    sys.modules["start"].Kind.later.__code__ = (lambda self: 8).__code__
+    assert touched.changed() == "Kind.later() in start.py changed"
+
+
+def test_touched_method_of_an_older_equal_class_is_known(modules: Generations) -> None:
+    """A value from an earlier generation may be used: its functions count by the current ones."""
+    modules.project["start.py"] = METHODS
+    modules.load("start")
+    kept = sys.modules["start"].begin()
+    modules.again("start")
+    touched = record(modules, kept.later)
+    assert touched.changed() is None
+    modules.project.edit("start.py", "return 1", "return 2")
+    modules.again("start")
+    assert touched.changed() == "Kind.later() in start.py changed"
+
+
+def test_touched_holds_no_code_of_its_own(base: Generations) -> None:
+    """Others count the references to a function's code to see whether it is in use."""
+    base.load("start")
+    code = sys.modules["helpers"].inner.__code__
+    before = sys.getrefcount(code)
+    touched = record(base, sys.modules["start"].begin)
+    assert touched.changed() is None
+    touched.accept()
+    assert sys.getrefcount(code) == before
 
 
 def test_touched_file_by_relative_path_is_known_by_its_absolute_one(modules: Generations) -> None:
