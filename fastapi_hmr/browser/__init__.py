@@ -9,9 +9,11 @@ from typing import Any
 from fastapi_hmr.browser.channel import Payload
 from fastapi_hmr.browser.editor import editor_url
 from fastapi_hmr.browser.guard import Hosts
+from fastapi_hmr.browser.headers import first
 from fastapi_hmr.browser.inject import Receive, Responder, Scope, Send, prepare, request_refusal, revalidate
 from fastapi_hmr.browser.pages import as_payload, exception_page
 from fastapi_hmr.browser.routes import PREFIX, Routes
+from fastapi_hmr.browser.usage import Answer, Usage
 from fastapi_hmr.events import AssetsChanged, Event, Reloaded, ReloadFailed
 from fastapi_hmr.tracebacks import ErrorReport, report
 
@@ -36,6 +38,7 @@ class BrowserMiddleware:
         self._app, self._generation, self._roots, self._notice = app, generation, tuple(roots), notice
         self._hosts = Hosts(bind_host, allowed_hosts)
         self._routes = Routes(self._hosts, greeting=self._greeting, current_id=self._id)
+        self._usage = Usage(self._roots)
         self._noticed: set[str] = set()
         self._serial = 0  # assets that need a reload of the page
         self._swap = 0  # assets that don't
@@ -60,15 +63,23 @@ class BrowserMiddleware:
             await self._app(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope = {**scope, "fastapi_hmr": {}}
-        if not self._hosts.trusts(scope) or request_refusal(scope) is not None:
-            await self._pass(scope, receive, send)
-            return
+        exchange: dict[str, Any] = {}
+        scope = {**scope, "fastapi_hmr": exchange}
+        navigates = self._hosts.trusts(scope) and request_refusal(scope) is None
+        with self._usage.watching(scope["path"]) as used:
+            send = _observed(send, used)
+            try:
+                if navigates:
+                    await self._navigate(scope, exchange, receive, send)
+                else:
+                    await self._pass(scope, receive, send)
+            finally:
+                used.settle(page=navigates)
 
+    async def _navigate(self, scope: Scope, exchange: Mapping[str, Any], receive: Receive, send: Send) -> None:
         def tag(nonce: str) -> bytes:
             return self._tag(scope, exchange, nonce)
 
-        exchange: dict[str, Any] = scope["fastapi_hmr"]
         sure = any(name.lower() == b"sec-fetch-mode" for name, _ in scope["headers"])
         responder = Responder(send, tag=tag, render=self._error_page, notice=self._notice_once, sure=sure)
         try:
@@ -135,10 +146,18 @@ class BrowserMiddleware:
         files = [path for path in changed if path.suffix.lower() != ".css" or _size(path) > 0]
         if not files:
             return None
-        swapped = [path for path in files if path.suffix.lower() in SWAPPED]
-        self._swap += bool(swapped)
-        self._serial += len(swapped) < len(files)
-        return {"type": "assets", "id": self._id(), "swap": self._swap, "files": [path.name for path in swapped]}
+        described = [
+            {
+                "name": path.name,
+                "swap": path.suffix.lower() in SWAPPED and not self._usage.in_page(path),
+                "urls": self._usage.urls(path),
+            }
+            for path in files
+        ]
+        was = self._id()
+        self._swap += any(file["swap"] for file in described)
+        self._serial += not all(file["swap"] for file in described)
+        return {"type": "assets", "was": was, "id": self._id(), "swap": self._swap, "files": described}
 
     def _id(self, generation: str | None = None) -> str:
         return f"{generation or self._generation()}.{self._serial}"
@@ -155,6 +174,18 @@ class BrowserMiddleware:
     async def close(self) -> None:
         """End all streams, so that nothing of ours holds up an exit."""
         self._routes.channel.close()
+        self._usage.close()
+
+
+def _observed(send: Send, used: Answer) -> Send:
+    """Tell from the answer's head whether its files make a page or are loaded by pages."""
+
+    async def sending(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            used.settle(page=first(message.get("headers", ()), b"content-type").startswith(b"text/html"))
+        await send(message)
+
+    return sending
 
 
 def _revalidating(send: Send) -> Send:

@@ -6,13 +6,17 @@
   /** @typedef {import("./overlay.js").Report} Report */
   /** @typedef {{number: number, report: Report}} Failure */
   /**
+   * A changed file: whether pages can take it in without a reload, and at which paths they load it (null: any may use it).
+   * @typedef {{name: string, swap: boolean, urls: string[] | null}} Asset
+   */
+  /**
    * What the server says. `id` names what it serves, `swap` counts assets that need no reload.
    * @typedef {{type: "hello", id: string, swap: number, failure: Failure | null, raised: Report | null}
    *   | {type: "stale", id: string}
    *   | {type: "reloaded", id: string}
    *   | {type: "failed", failure: Failure}
    *   | {type: "raised", report: Report}
-   *   | {type: "assets", id: string, swap: number, files: string[]}
+   *   | {type: "assets", was: string, id: string, swap: number, files: Asset[]}
    *   | {type: "ping"}} Message
    */
   /** What tabs of one browser tell each other: who leads, who leaves, and what the leader heard.
@@ -173,9 +177,14 @@
         return explain(message.failure);
       case "raised":
         return hint(message.report);
-      case "assets":
-        if (message.id === pageId) swap(message.files, message.swap, message.id);
+      case "assets": {
+        const ours = message.files.filter(concerns);
+        if (pageId === message.was && ours.every((file) => file.swap)) {
+          pageId = message.id;
+          swap(ours.map((file) => file.name), message.swap);
+        }
         return arrive(message.id);
+      }
       case "ping":
         return;
       default: {
@@ -185,6 +194,26 @@
       }
     }
   }
+
+  /** Paths of everything that this page has loaded, as the server sees them. @type {Set<string>} */
+  const loaded = new Set();
+  let legible = true;
+
+  function watchLoads() {
+    // An observer, since the browser's own list is short and pages may clear it.
+    new PerformanceObserver((list) => {
+      for (const { name } of list.getEntries()) {
+        try {
+          loaded.add(decodeURIComponent(new URL(name).pathname));
+        } catch {
+          legible = false;
+        }
+      }
+    }).observe({ type: "resource", buffered: true });
+  }
+
+  /** Whether this page may be made of a file: it has loaded it, or that can't be known. @param {Asset} file */
+  const concerns = ({ urls }) => !urls || !legible || urls.some((url) => loaded.has(url));
 
   /** The server serves `id`: is it what this page was made by? @param {string} id */
   function arrive(id) {
@@ -273,6 +302,7 @@
   async function swap(names, count, id = pageId) {
     if (count === swapped) return;
     swapped = count;
+    if (names?.length === 0) return;
     const assets = await load("swap.js");
     // Not found is not unused: it may be imported by another stylesheet or written into the page.
     if (!assets.swap(names, count) && id === pageId) reload(`${id} swap ${count}`);
@@ -344,5 +374,6 @@
   } catch {
     // no storage, nothing kept
   }
+  watchLoads();
   start();
 })();

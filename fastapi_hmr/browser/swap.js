@@ -14,7 +14,7 @@ export function swap(names, count) {
   const bump = (value, from = document.baseURI) => {
     if (!value || !URL.canParse(value, from)) return "";
     const url = new URL(value, from);
-    const name = decodeURIComponent(url.pathname.split("/").pop() ?? "");
+    const name = decoded(url.pathname.split("/").pop() ?? "");
     if (url.origin !== location.origin || (names && !names.includes(name))) return "";
     found.add(name);
     url.searchParams.set(MARK, String(count));
@@ -25,6 +25,15 @@ export function swap(names, count) {
     if (!(sheet.ownerNode instanceof HTMLLinkElement && bump(sheet.href ?? ""))) swapRules(sheet, bump, sheet.href ?? undefined);
   }
   return !names || names.every((name) => found.has(name));
+}
+
+/** @param {string} name */
+function decoded(name) {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
 }
 
 /** @param {Bump} bump */

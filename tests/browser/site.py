@@ -44,7 +44,12 @@ class Site:
     """Pages by path; each server life is another boot, as another process would be."""
 
     def __init__(
-        self, *, bind_host: str = "127.0.0.1", allowed_hosts: tuple[str, ...] = (), root_path: str = ""
+        self,
+        *,
+        bind_host: str = "127.0.0.1",
+        allowed_hosts: tuple[str, ...] = (),
+        root_path: str = "",
+        roots: tuple[Path, ...] = (),
     ) -> None:
         self.port = free_port()
         self.pages: dict[str, Page] = {}
@@ -52,7 +57,7 @@ class Site:
         self.requests: list[Request] = []
         self.notices: list[str] = []
         self.errors: list[BaseException] = []
-        self._options: dict[str, Any] = {"bind_host": bind_host, "allowed_hosts": allowed_hosts}
+        self._options: dict[str, Any] = {"bind_host": bind_host, "allowed_hosts": allowed_hosts, "roots": roots}
         self._root_path = root_path
         self.number = 1
 

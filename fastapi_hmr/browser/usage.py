@@ -1,0 +1,85 @@
+"""Which files went into which answers, so that a changed file reloads only the pages that are made of it."""
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+from fastapi_hmr import audit
+
+MAX_URLS = 50
+"""A file that goes into more answers than this is taken for one that any page may use."""
+
+_current: ContextVar["Answer | None"] = ContextVar("fastapi_hmr_answer", default=None)
+
+
+class Answer:
+    """One answer being made: what is opened for it, by its own task or by a worker thread on its behalf."""
+
+    def __init__(self, usage: "Usage", path: str) -> None:
+        self._usage, self._path = usage, path
+        self._files: set[str] = set()
+
+    def open(self, file: str) -> None:
+        """Note a file."""
+        self._files.add(file)
+
+    def settle(self, *, page: bool) -> None:
+        """Say what the answer is: a page, which renders templates, or something that pages load by its URL."""
+        for file in self._files:
+            self._usage.note(file, None if page else self._path)
+        self._files.clear()
+
+
+class Usage:
+    """What was seen. A file that went into a page itself may be in any: engines keep templates and open them once."""
+
+    def __init__(self, roots: Sequence[Path]) -> None:
+        self._roots = tuple(str(root).rstrip(os.sep) + os.sep for root in roots)
+        self._urls: defaultdict[str, set[str]] = defaultdict(set)
+        self._in_pages: set[str] = set()
+        if self._roots:
+            audit.listen("open", self._on_open)
+
+    def close(self) -> None:
+        """Stop watching."""
+        audit.unlisten("open", self._on_open)
+
+    @contextmanager
+    def watching(self, path: str) -> Iterator[Answer]:
+        """Watch what the block opens, for the answer to this path."""
+        answer = Answer(self, path)
+        token = _current.set(answer)
+        try:
+            yield answer
+        finally:
+            _current.reset(token)
+
+    def note(self, file: str, url: str | None) -> None:
+        """A file went into the answer at this URL path; None: into a page."""
+        if url is None:
+            self._in_pages.add(file)
+        elif len(self._urls[file]) <= MAX_URLS:
+            self._urls[file].add(url)
+
+    def in_page(self, file: Path) -> bool:
+        """Whether a page was made of it, not only loaded it."""
+        return str(file) in self._in_pages
+
+    def urls(self, file: Path) -> list[str] | None:
+        """The URL paths by which pages load it; None where any page may be made of it."""
+        urls = self._urls.get(str(file), set())
+        return None if self.in_page(file) or not 0 < len(urls) <= MAX_URLS else sorted(urls)
+
+    def _on_open(self, arguments: tuple[Any, ...]) -> None:
+        answer = _current.get()
+        if answer is None:
+            return
+        name, _, flags = arguments  # as CPython documents them
+        if isinstance(name, bytes | str | os.PathLike) and (flags or 0) & os.O_ACCMODE == os.O_RDONLY:
+            path = str(Path.cwd() / os.fsdecode(name))
+            if path.startswith(self._roots):
+                answer.open(path)

@@ -1,0 +1,127 @@
+"""A changed file reloads the pages that are made of it, and those of which that can't be known."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import anyio.to_thread
+import pytest
+from playwright.sync_api import BrowserContext
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+
+from fastapi_hmr.browser.usage import MAX_URLS, Usage
+from tests.browser.driving import loads, ready, shows, visit
+from tests.browser.site import Site, document
+
+
+@pytest.fixture
+def usage(tmp_path: Path) -> Iterator[Usage]:
+    """What is seen below a folder with one file."""
+    (tmp_path / "a.js").write_text("1")
+    usage = Usage([tmp_path])
+    yield usage
+    usage.close()
+
+
+def test_file_opened_for_an_answer_has_its_path(usage: Usage, tmp_path: Path) -> None:
+    """A script that pages load by its URL."""
+    with usage.watching("/static/a.js") as answer:
+        (tmp_path / "a.js").read_text()
+        answer.settle(page=False)
+    assert usage.urls(tmp_path / "a.js") == ["/static/a.js"]
+    assert not usage.in_page(tmp_path / "a.js")
+
+
+def test_file_of_a_page_may_be_in_any_page(usage: Usage, tmp_path: Path) -> None:
+    """Template engines open a file once and render it for many."""
+    for page in (True, False):
+        with usage.watching("/") as answer:
+            (tmp_path / "a.js").read_text()
+            answer.settle(page=page)
+    assert usage.in_page(tmp_path / "a.js")
+    assert usage.urls(tmp_path / "a.js") is None
+
+
+def test_file_that_nobody_opened_may_be_anywhere(usage: Usage, tmp_path: Path) -> None:
+    """Opened outside an answer, written, outside the roots, or never: unsure."""
+    (tmp_path / "a.js").read_text()
+    with usage.watching("/") as answer:
+        (tmp_path / "a.js").write_text("2")
+        Path(__file__).read_text()
+        answer.settle(page=False)
+    assert usage.urls(tmp_path / "a.js") is None
+    assert usage.urls(Path(__file__)) is None
+
+
+def test_file_of_many_answers_may_be_anywhere(usage: Usage, tmp_path: Path) -> None:
+    """What is read for a hundred paths is not a file that a page loads."""
+    for number in range(MAX_URLS * 2):
+        with usage.watching(f"/{number}") as answer:
+            (tmp_path / "a.js").read_text()
+            answer.settle(page=False)
+    assert usage.urls(tmp_path / "a.js") is None
+
+
+def test_worker_threads_count_for_the_answer_they_work_for(usage: Usage, tmp_path: Path) -> None:
+    """Static files and `def` handlers are read there; two answers at once are kept apart."""
+    (tmp_path / "b.js").write_text("1")
+
+    async def answer(name: str) -> None:
+        with usage.watching(f"/{name}") as answer:
+            await anyio.to_thread.run_sync((tmp_path / name).read_text)
+            answer.settle(page=False)
+
+    async def both() -> None:
+        await asyncio.gather(answer("a.js"), answer("b.js"))
+
+    asyncio.run(both())
+    assert usage.urls(tmp_path / "a.js") == ["/a.js"]
+    assert usage.urls(tmp_path / "b.js") == ["/b.js"]
+
+
+@pytest.mark.browser
+def test_only_pages_that_load_a_script_reload_for_it(
+    make_site: Callable[..., Site], context: BrowserContext, tmp_path: Path
+) -> None:
+    """The other page takes the new id over, and is reloaded for what concerns it."""
+    site = make_site(roots=(tmp_path,))
+    for name in ("a b.js", "b.js"):
+        (tmp_path / name).write_text("1")
+
+    def static(name: str) -> Callable[[Request], Response]:
+        return lambda request: FileResponse(tmp_path / name)
+
+    site.pages = {
+        "/": lambda request: document("<script src='/a%20b.js'></script>"),
+        "/other": lambda request: document("<script src=/b.js></script>"),
+        "/a b.js": static("a b.js"),
+        "/b.js": static("b.js"),
+    }
+    first, second = visit(context.new_page(), site.url()), visit(context.new_page(), site.url("/other"))
+    site.assets(tmp_path / "a b.js")
+    shows(first, f"{site.generation}.1")
+    ready(second)
+    site.assets(tmp_path / "b.js")
+    shows(second, f"{site.generation}.2")
+    ready(first)
+    assert (loads(first), loads(second)) == (2, 2)
+    target = site.save()
+    for page in (first, second):
+        shows(page, target)
+    assert (loads(first), loads(second)) == (3, 3)
+
+
+@pytest.mark.browser
+def test_a_stylesheet_that_is_written_into_a_page_reloads_it(
+    make_site: Callable[..., Site], context: BrowserContext, tmp_path: Path
+) -> None:
+    """There is no link to swap: the page itself was made of it."""
+    site = make_site(roots=(tmp_path,))
+    (tmp_path / "a.css").write_text("p { margin: 1px }")
+    site.pages["/"] = lambda request: document("<p>x</p>", f"<style>{(tmp_path / 'a.css').read_text()}</style>")
+    page = visit(context.new_page(), site.url())
+    (tmp_path / "a.css").write_text("p { margin: 7px }")
+    site.assets(tmp_path / "a.css")
+    shows(page, f"{site.generation}.1")
+    assert page.evaluate("getComputedStyle(document.querySelector('p')).marginTop") == "7px"
