@@ -1,7 +1,10 @@
-"""What libraries keep for the whole process and a new generation must not inherit. Nothing is imported for it."""
+"""What libraries keep for the whole process and a new generation must not inherit. None is imported for it."""
 
+import asyncio
 import contextlib
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 
 def reset_globals() -> None:
@@ -23,3 +26,30 @@ def signal_fastapi_reloader() -> None:
     if send is not None:
         with contextlib.suppress(Exception):
             send()
+
+
+class Threads:
+    """Threads for `def` endpoints and `asyncio.to_thread()`: handlers of old generations may sit in all of them."""
+
+    def __init__(self) -> None:
+        self._executor: ThreadPoolExecutor | None = None
+        self._lent = 0.0
+        self._total = 0.0
+
+    def renew(self) -> None:
+        """Give a new generation as many as a new process has."""
+        old, self._executor = self._executor, ThreadPoolExecutor(thread_name_prefix="asyncio")
+        asyncio.get_running_loop().set_default_executor(self._executor)
+        if old is not None:
+            old.shutdown(wait=False)
+        limiter = _limiter()
+        if limiter is not None:
+            own = limiter.total_tokens - (self._lent if limiter.total_tokens == self._total else 0)
+            self._lent = limiter.borrowed_tokens
+            self._total = limiter.total_tokens = own + self._lent
+
+
+def _limiter() -> Any:
+    """How many threads AnyIO, and so Starlette, may use at once in this loop."""
+    to_thread = sys.modules.get("anyio.to_thread")
+    return to_thread.current_default_thread_limiter() if to_thread is not None else None

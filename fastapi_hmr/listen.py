@@ -155,12 +155,21 @@ def holder_of(port: int) -> str | None:
     if not inodes:
         return None
     for process in Path("/proc").iterdir():
-        if process.name.isdecimal():
+        if process.name.isdecimal() and _holds(process, inodes):
             with contextlib.suppress(OSError):
-                if any(os.readlink(fd) in inodes for fd in (process / "fd").iterdir()):  # noqa: PTH115 - not a path
-                    command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-                    return f"{command[:60] or 'a process'} (process {process.name})"
+                command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+                return f"{command[:60] or 'a process'} (process {process.name})"
     return None
+
+
+def _holds(process: Path, inodes: set[str]) -> bool:
+    """Whether a process has one of these sockets open. Others' processes can't be looked into; files come and go."""
+    with contextlib.suppress(OSError):
+        for descriptor in (process / "fd").iterdir():
+            with contextlib.suppress(OSError):
+                if os.readlink(descriptor) in inodes:  # noqa: PTH115 - not a path
+                    return True
+    return False
 
 
 def _url(config: "Config", sock: socket.socket) -> str:

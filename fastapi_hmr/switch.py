@@ -13,7 +13,7 @@ from typing import Any
 from fastapi_hmr.exceptions import StartupFailed
 from fastapi_hmr.exchange import ASGIApp, Receive, Scope, Send
 from fastapi_hmr.generation import DRAIN_S, Generation, Start, Variables
-from fastapi_hmr.interop import reset_globals, signal_fastapi_reloader
+from fastapi_hmr.interop import Threads, reset_globals, signal_fastapi_reloader
 from fastapi_hmr.lifespan import Lifespan, does_nothing
 from fastapi_hmr.tracebacks import ErrorReport
 
@@ -58,6 +58,7 @@ class Switch:
         self._report = _STARTING
         self._ending = False
         self._base = contextvars.copy_context()
+        self._threads = Threads()
         self.generation = f"{self._boot}.0"
 
     @property
@@ -193,6 +194,7 @@ class Switch:
         context = self._base.copy()
         for variable, value in variables:
             context.run(variable.set, value)
+        self._threads.renew()
         lifespan = Lifespan(app, self._mode, context, idle=idle)
         await lifespan.startup()
         reset_globals()

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import contextvars
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -15,7 +14,6 @@ from starlette.middleware.base import BaseHTTPMiddleware
 
 EVENTS: list[str] = []
 """What happened in the process, in order; the test reads it."""
-IN_LIFESPAN = contextvars.ContextVar("IN_LIFESPAN", default="unset")
 LEFT: set[asyncio.Task[Any]] = set()
 
 
@@ -62,6 +60,8 @@ async def _stop(how: str, version: int) -> None:
             sys.exit(7)
         case "stop hangs":
             await asyncio.sleep(300)
+        case "stop is deaf":
+            await _deaf(f"shutdown {version}")
         case "cancels all":
             for task in asyncio.all_tasks():
                 if task is not asyncio.current_task():
@@ -76,7 +76,6 @@ def make(version: int, *, lifespan: str = "plain", wrapped: bool = False, **_: A
     @contextlib.asynccontextmanager
     async def run(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         EVENTS.append(f"start {version}")
-        IN_LIFESPAN.set(f"lifespan {version}")
         await _start(lifespan, version)
         app.state.pool = {"open": True}
         yield {"pool": app.state.pool, "version": version}
@@ -105,9 +104,9 @@ def _plain(app: FastAPI, version: int) -> None:
         seen = {name: getattr(start, name) for name in ("generation", "number", "reloaded", "reason")}
         return {"hmr": seen, "state": getattr(request.state, "version", None), "scope": sorted(request.scope)}
 
-    @app.get("/vars")
-    async def variables() -> str:
-        return IN_LIFESPAN.get()
+    @app.get("/scope")
+    async def scope(request: Request) -> list[Any]:
+        return [request.scope["root_path"], request.scope["scheme"], (request.scope["client"] or [None])[0]]
 
     @app.get("/slow")
     async def slow(request: Request, seconds: float) -> list[Any]:

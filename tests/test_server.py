@@ -1,0 +1,410 @@
+"""The socket that is listened on, what is served on it, and how the process ends and begins again."""
+
+import contextlib
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from fastapi_hmr.exceptions import BindError
+from fastapi_hmr.listen import SOCKET_VARIABLE, bind, holder_of
+from tests.serving_process import Serving, Stream, close_code, serving
+from tests.utils import free_port, wait_until
+
+PATIENCE_S = 15.0
+"""Far more than a clean exit takes on a machine that has other things to do, and far less than any wait of a fault."""
+
+
+def config(**options: Any) -> uvicorn.Config:
+    """A configuration of uvicorn's whose app is never looked at."""
+    return uvicorn.Config("none:app", **options)
+
+
+@contextlib.contextmanager
+def taken() -> Iterator[int]:
+    """A port that this process listens on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+        yield sock.getsockname()[1]
+
+
+def test_port_in_use_says_by_whom() -> None:
+    """One line: the port, who holds it, and what to do."""
+    with taken() as port, pytest.raises(BindError) as refused:
+        bind(config(port=port), port_given=True)
+    text = str(refused.value)
+    assert f"port {port} on 127.0.0.1 is in use by " in text
+    assert f"(process {os.getpid()})" in text
+    assert "--port" in text
+    assert "\n" not in text
+
+
+def test_next_free_port_is_taken_and_said_where_none_was_given() -> None:
+    """As Vite does; the configuration knows the port that is used."""
+    with taken() as port:
+        settings = config(port=port)
+        bound = bind(settings, port_given=False)
+        with bound.socket:
+            used = bound.socket.getsockname()[1]
+            assert used > port
+            assert settings.port == used
+            assert bound.url == f"http://127.0.0.1:{used}"
+            assert bound.notes[0].startswith(f"port {port} is in use by ")
+            assert bound.notes[0].endswith(f", so this is {used}")
+
+
+def test_port_zero_is_any_port() -> None:
+    """And its address says which."""
+    bound = bind(config(port=0), port_given=True)
+    with bound.socket:
+        assert bound.url == f"http://127.0.0.1:{bound.socket.getsockname()[1]}"
+        assert bound.notes == ()
+
+
+def test_socket_does_not_block_the_loop() -> None:
+    """A listening socket that blocks would stop the event loop in accept()."""
+    bound = bind(config(port=0), port_given=True)
+    with bound.socket:
+        assert not bound.socket.getblocking()
+        assert not bound.socket.get_inheritable()
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid"])
+def test_host_that_is_not_here_is_named(host: str) -> None:
+    """One line with the host, the reason and the option."""
+    with pytest.raises(BindError, match=rf"can't listen on {host}:\d+ \(.+\): choose another --host or --port"):
+        bind(config(host=host, port=free_port()), port_given=True)
+
+
+def test_ipv6_address_is_listened_on() -> None:
+    """A host with colons is an address of IPv6, in brackets where it is shown."""
+    port = free_port()
+    bound = bind(config(host="::1", port=port), port_given=True)
+    with bound.socket:
+        assert bound.socket.family == socket.AF_INET6
+        assert bound.url == f"http://[::1]:{port}"
+
+
+def test_holder_of_a_free_port_is_nobody() -> None:
+    """Nothing is made up."""
+    assert holder_of(free_port()) is None
+
+
+def test_unix_socket_is_served_and_removed(tmp_path: Path) -> None:
+    """A socket that nobody listens on any more is taken over; its mode stays; at the end the file is gone."""
+    path = tmp_path / "app.sock"
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(path))
+    path.chmod(0o600)
+    with serving(uds=str(path)) as process:
+        assert process.listening.get()["url"] == f"unix:{path}"
+        assert path.stat().st_mode & 0o777 == 0o600
+        with httpx.Client(transport=httpx.HTTPTransport(uds=str(path))) as client:
+            assert client.get("http://localhost/").json() == 1
+            process.replace(2)
+            assert client.get("http://localhost/").json() == 2
+            assert process.end()[0] == 0
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("name", ["missing/app.sock", "file", "x" * 200])
+def test_unix_socket_that_can_not_be_made_is_one_line(tmp_path: Path, name: str) -> None:
+    """A folder that is missing, a file in the way, a path too long for the system."""
+    (tmp_path / "file").write_text("precious")
+    path = str(tmp_path / name)
+    with pytest.raises(BindError) as refused:
+        bind(config(uds=path), port_given=True)
+    assert path in str(refused.value)
+    assert "--uds" in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert (tmp_path / "file").read_text() == "precious"
+
+
+def test_descriptor_is_served() -> None:
+    """`--fd`: somebody else's listening socket, which may be a blocking one, and outlives the process."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+        port = sock.getsockname()[1]
+        with serving(fd=sock.fileno(), fds=(sock.fileno(),), port=port) as process:
+            assert process.get().json() == 1
+            process.replace(2)
+            assert process.get().json() == 2
+            process.end()
+        with socket.create_connection(("127.0.0.1", port), timeout=5):
+            pass
+
+
+def test_descriptor_that_is_none_is_one_line() -> None:
+    """Exit code and words, no traceback."""
+    with serving(fd=999, ready=False) as process:
+        assert process.ended() == 3
+        assert process.output == "Error: --fd 999 is not an open socket (Bad file descriptor): pass one that is"
+
+
+@pytest.mark.parametrize("value", ["999", "2", "rubbish", ""])
+def test_variable_that_outlived_its_process_is_ignored(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a listening socket is inherited; anything else is somebody else's."""
+    monkeypatch.setenv(SOCKET_VARIABLE, value)
+    bound = bind(config(port=0), port_given=True)
+    with bound.socket:
+        assert bound.socket.getsockname()[1] != 0
+        assert SOCKET_VARIABLE not in os.environ
+
+
+def test_inherited_socket_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process before us left it open; what it was bound to is what is served."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+        monkeypatch.setenv(SOCKET_VARIABLE, str(os.dup(sock.fileno())))
+        settings = config(port=8000)
+        bound = bind(settings, port_given=False)
+        with bound.socket:
+            assert settings.port == sock.getsockname()[1]
+            assert bound.notes == ()
+
+
+def test_restart_refuses_nobody() -> None:
+    """A new process on the same socket: every connection made meanwhile is answered, by one or the other."""
+    with serving(port_given=False) as process:
+        process.replace(2)
+        process_id = process.process.pid
+        answers: list[int] = []
+        failures: list[Exception] = []
+        stop = threading.Event()
+
+        def ask() -> None:
+            while not stop.is_set():
+                try:
+                    answers.append(process.get("/").json())
+                except Exception as error:
+                    failures.append(error)
+
+        client = threading.Thread(target=ask)
+        client.start()
+        wait_until(lambda: len(answers) > 2, "an answer")
+        process.begin("restart")
+        process.ready()  # the new process starts version 1
+        wait_until(lambda: answers[-1] == 1, "an answer of the new process")
+        stop.set()
+        client.join()
+        assert failures == []
+        assert set(answers) == {1, 2}
+        assert process.process.pid == process_id
+        assert process.process.poll() is None
+        process.replace(3)
+        assert process.get().json() == 3
+
+
+MIXES = [
+    ("h11", "websockets-sansio", "asyncio"),
+    ("h11", "wsproto", "uvloop"),
+    ("h11", "websockets", "asyncio"),
+    ("httptools", "websockets-sansio", "uvloop"),
+    ("httptools", "wsproto", "asyncio"),
+    ("httptools", "websockets", "uvloop"),
+]
+
+
+@pytest.mark.parametrize(("http", "ws", "loop"), MIXES, ids=["-".join(mix) for mix in MIXES])
+def test_ctrl_c_once_is_enough(http: str, ws: str, loop: str) -> None:
+    """With a stream, a WebSocket, an idle connection and half a request open it ends soon, cleanly and with code 0."""
+    with (
+        serving(http=http, ws=ws, loop=loop) as process,
+        process.client() as client,
+        Stream(process, "/sse") as stream,
+        process.websocket() as socket_,
+        process.connect() as half,
+    ):
+        client.get("/")
+        half.sendall(b"GET / HTTP/1.1\r\nho")
+        stream.until(b"data: 1")
+        socket_.send("hello")
+        assert socket_.recv() == "1 hello"
+        reply = process.do("replace", version=2)
+        assert reply["ms"] < 1000
+        stream.until(b"0\r\n\r\n")
+        assert close_code(socket_) == 1012
+        with Stream(process, "/sse") as again, process.websocket() as other:
+            again.until(b"data: 2")
+            code, seconds = process.end()
+            assert code == 0
+            assert seconds < PATIENCE_S
+            again.until(b"0\r\n\r\n")
+            assert close_code(other) == 1012
+        assert "Traceback" not in process.output
+        assert "Application shutdown complete." in process.output
+        assert "Finished server process" in process.output
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, -signal.SIGTERM), (signal.SIGHUP, -signal.SIGHUP)]
+)
+def test_signal_ends_the_process_as_uvicorn(number: int, code: int) -> None:
+    """After the lifespan has been shut down: code 0 for Ctrl-C, else by the signal itself; a closed terminal too."""
+    with serving() as process:
+        assert process.end(number)[0] == code
+        assert "Application shutdown complete." in process.output
+
+
+def test_hangup_is_ignored_under_nohup() -> None:
+    """A process that was started to outlive its terminal does."""
+    with serving(prefix=("nohup",)) as process:
+        process.process.send_signal(signal.SIGHUP)
+        process.replace(2)
+        assert process.get().json() == 2
+
+
+def test_requests_in_flight_are_finished_at_the_end() -> None:
+    """An exit waits, within bounds, for ordinary requests."""
+    with serving() as process, Stream(process, "/slow?seconds=0.5") as request:
+        process.wait_for("slow 1")
+        assert process.end()[0] == 0
+        request.until(b"[1,true]")
+
+
+def test_max_requests_end_the_process() -> None:
+    """`--limit-max-requests` means what it means to uvicorn, over all generations."""
+    with serving(limit_max_requests=3) as process:
+        process.get()
+        process.replace(2)
+        process.get()
+        process.get()
+        assert process.ended() == 0
+        assert "Maximum request limit of 3 exceeded" in process.output
+
+
+def test_root_path_and_proxy_headers_reach_the_app() -> None:
+    """uvicorn's own options, which the switch does not disturb."""
+    with serving(root_path="/api") as process:
+        found = httpx.get(
+            f"http://127.0.0.1:{process.port}/scope",
+            headers={"x-forwarded-proto": "https", "x-forwarded-for": "192.0.2.7"},
+            timeout=30,
+        )
+        assert found.json() == ["/api", "https", "192.0.2.7"]
+
+
+def test_concurrency_limit_is_uvicorns() -> None:
+    """Beyond `--limit-concurrency` uvicorn answers 503 by itself; the next generation is served all the same."""
+    with serving(limit_concurrency=2) as process, process.connect(), process.connect():
+        assert process.get().status_code == 503
+        process.replace(2)
+    with serving(limit_concurrency=2) as process:
+        assert process.get().status_code == 200
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """A certificate for localhost that its own key has signed, and the key."""
+    folder = tmp_path_factory.mktemp("tls")
+    command = (
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost "
+        "-addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout key.pem -out cert.pem"
+    )
+    subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)
+    return str(folder / "cert.pem"), str(folder / "key.pem")
+
+
+@pytest.mark.parametrize(("http", "loop"), [("h11", "asyncio"), ("httptools", "uvloop")])
+def test_tls_is_served_through_reloads(certificate: tuple[str, str], http: str, loop: str) -> None:
+    """Streams and WebSockets over TLS end as they do without, keep-alive connections go on, Ctrl-C is clean."""
+    cert, key = certificate
+    trust = ssl.create_default_context(cafile=cert)
+    with serving(ssl_certfile=cert, ssl_keyfile=key, http=http, loop=loop) as process:
+        assert process.listening.get()["url"].startswith("https://")
+        base = f"https://127.0.0.1:{process.port}"
+        with (
+            httpx.Client(base_url=base, verify=trust, timeout=30) as client,
+            Stream(process, "/sse", tls=trust) as stream,
+            process.websocket(ssl=trust) as socket_,
+        ):
+            assert client.get("/").json() == 1
+            stream.until(b"data: 1")
+            process.replace(2)
+            stream.until(b"0\r\n\r\n")
+            assert close_code(socket_) == 1012
+            assert client.get("/").json() == 2
+            assert process.end()[0] == 0
+
+
+def test_second_ctrl_c_does_not_wait_for_the_app() -> None:
+    """A shutdown that hangs is left at once, with the code that uvicorn ends with."""
+    with serving(first={"version": 1, "lifespan": "stop hangs"}) as process:
+        process.process.send_signal(signal.SIGINT)
+        wait_until(lambda: "Waiting for application shutdown." in process.output, "the shutdown")
+        code, seconds = process.end()
+        assert code == 0
+        assert seconds < PATIENCE_S
+
+
+def test_second_ctrl_c_does_not_wait_for_requests() -> None:
+    """Nor is a request in flight waited for."""
+    with serving(timeout_graceful_shutdown=200) as process, Stream(process, "/slow?seconds=200") as request:
+        process.wait_for("slow 1")
+        process.process.send_signal(signal.SIGINT)
+        wait_until(lambda: "Shutting down" in process.output, "the shutdown")
+        code, seconds = process.end()
+        assert code == 0
+        assert seconds < PATIENCE_S
+        request.rest()
+
+
+def test_load_sees_no_reload() -> None:
+    """Ten reloads under keep-alive clients and new connections: every request is answered, none late by much."""
+    with serving() as process:
+        stop = threading.Event()
+        failures: list[object] = []
+        counts = [0, 0, 0]
+
+        def keep_alive(index: int) -> None:
+            with process.client() as client:
+                while not stop.is_set():
+                    count(index, lambda: client.get("/"))
+
+        def anew(index: int) -> None:
+            while not stop.is_set():
+                count(index, process.get)
+
+        def count(index: int, ask: Any) -> None:
+            try:
+                response = ask()
+                if response.status_code != 200:
+                    failures.append(response.text)
+            except httpx.HTTPError as error:
+                failures.append(error)
+            counts[index] += 1
+
+        clients = [threading.Thread(target=keep_alive, args=(index,)) for index in (0, 1)]
+        clients.append(threading.Thread(target=anew, args=(2,)))
+        for client in clients:
+            client.start()
+        for version in range(2, 12):
+            before = list(counts)
+            process.replace(version)
+            wait_until(lambda before=before: all(map(int.__lt__, before, counts)), "traffic")  # type: ignore[misc]  # default
+        stop.set()
+        for client in clients:
+            client.join()
+        assert failures == []
+
+
+def test_bounds_hold_where_nothing_is_in_flight() -> None:
+    """An exit without clients does not use any of its time to wait."""
+    with serving() as process:
+        began = time.monotonic()
+        assert process.end()[0] == 0
+        assert time.monotonic() - began < PATIENCE_S
+        assert isinstance(process, Serving)
