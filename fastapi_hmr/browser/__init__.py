@@ -13,7 +13,7 @@ from fastapi_hmr.browser.headers import first
 from fastapi_hmr.browser.inject import Receive, Responder, Scope, Send, prepare, request_refusal, revalidate
 from fastapi_hmr.browser.pages import as_payload, exception_page
 from fastapi_hmr.browser.routes import PREFIX, Routes
-from fastapi_hmr.browser.usage import Answer, Usage
+from fastapi_hmr.browser.usage import Answer, Audit, Usage
 from fastapi_hmr.events import AssetsChanged, Event, Reloaded, ReloadFailed
 from fastapi_hmr.tracebacks import ErrorReport, report
 
@@ -33,12 +33,16 @@ class BrowserMiddleware:
         allowed_hosts: Sequence[str] = (),
         roots: Sequence[Path] = (),
         notice: Callable[[str], None],
+        audit: Audit | None = None,
     ) -> None:
-        """`generation` is the id served now; `notice` gets lines for the person at the terminal, each once."""
+        """`generation` is the id served now; `notice` gets lines for the person at the terminal, each once.
+
+        `audit` shows which files go into which answers; without it every page reloads for every file.
+        """
         self._app, self._generation, self._roots, self._notice = app, generation, tuple(roots), notice
         self._hosts = Hosts(bind_host, allowed_hosts)
         self._routes = Routes(self._hosts, greeting=self._greeting, current_id=self._id)
-        self._usage = Usage(self._roots)
+        self._usage = Usage(self._roots, audit)
         self._noticed: set[str] = set()
         self._serial = 0  # assets that need a reload of the page
         self._swap = 0  # assets that don't

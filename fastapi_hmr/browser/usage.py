@@ -2,16 +2,27 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
-
-from fastapi_hmr import audit
+from typing import Any, Protocol
 
 MAX_URLS = 50
 """A file that goes into more answers than this is taken for one that any page may use."""
+
+type Listener = Callable[[tuple[Any, ...]], None]
+
+
+class Audit(Protocol):
+    """The process's audit hook, handed in: this package imports nothing that the engine uses."""
+
+    def listen(self, event: str, listener: Listener, /) -> None:
+        """Call `listener` with the arguments of each such event."""
+
+    def unlisten(self, event: str, listener: Listener, /) -> None:
+        """Stop calling it."""
+
 
 _current: ContextVar["Answer | None"] = ContextVar("fastapi_hmr_answer", default=None)
 
@@ -37,16 +48,19 @@ class Answer:
 class Usage:
     """What was seen. A file that went into a page itself may be in any: engines keep templates and open them once."""
 
-    def __init__(self, roots: Sequence[Path]) -> None:
+    def __init__(self, roots: Sequence[Path], audit: Audit | None) -> None:
+        """Without a hook nothing is seen, and any page may use any file."""
         self._roots = tuple(str(root).rstrip(os.sep) + os.sep for root in roots)
         self._urls: defaultdict[str, set[str]] = defaultdict(set)
         self._in_pages: set[str] = set()
-        if self._roots:
+        self._audit = audit
+        if audit is not None:
             audit.listen("open", self._on_open)
 
     def close(self) -> None:
         """Stop watching."""
-        audit.unlisten("open", self._on_open)
+        if self._audit is not None:
+            self._audit.unlisten("open", self._on_open)
 
     @contextmanager
     def watching(self, path: str) -> Iterator[Answer]:

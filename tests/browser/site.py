@@ -13,6 +13,7 @@ import uvicorn
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
+from fastapi_hmr import audit
 from fastapi_hmr.browser import BrowserMiddleware
 from fastapi_hmr.events import AssetsChanged, Event, Reloaded, ReloadFailed, ReloadLevel
 from fastapi_hmr.tracebacks import ErrorReport, Frame, SourceLine
@@ -57,7 +58,12 @@ class Site:
         self.requests: list[Request] = []
         self.notices: list[str] = []
         self.errors: list[BaseException] = []
-        self._options: dict[str, Any] = {"bind_host": bind_host, "allowed_hosts": allowed_hosts, "roots": roots}
+        self._options: dict[str, Any] = {
+            "bind_host": bind_host,
+            "allowed_hosts": allowed_hosts,
+            "roots": roots,
+            "audit": audit,
+        }
         self._root_path = root_path
         self.number = 1
 

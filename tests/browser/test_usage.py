@@ -10,6 +10,7 @@ from playwright.sync_api import BrowserContext
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
+from fastapi_hmr import audit
 from fastapi_hmr.browser.usage import MAX_URLS, Usage
 from tests.browser.driving import loads, ready, shows, visit
 from tests.browser.site import Site, document
@@ -19,7 +20,7 @@ from tests.browser.site import Site, document
 def usage(tmp_path: Path) -> Iterator[Usage]:
     """What is seen below a folder with one file."""
     (tmp_path / "a.js").write_text("1")
-    usage = Usage([tmp_path])
+    usage = Usage([tmp_path], audit)
     yield usage
     usage.close()
 
@@ -52,6 +53,15 @@ def test_file_that_nobody_opened_may_be_anywhere(usage: Usage, tmp_path: Path) -
         answer.settle(page=False)
     assert usage.urls(tmp_path / "a.js") is None
     assert usage.urls(Path(__file__)) is None
+
+
+def test_without_a_hook_any_page_may_use_any_file(tmp_path: Path) -> None:
+    """Unsure means reload."""
+    usage = Usage([tmp_path], None)
+    with usage.watching("/") as answer:
+        answer.settle(page=False)
+    assert usage.urls(tmp_path / "a.js") is None
+    usage.close()
 
 
 def test_file_of_many_answers_may_be_anywhere(usage: Usage, tmp_path: Path) -> None:
