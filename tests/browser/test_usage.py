@@ -1,19 +1,14 @@
-"""A changed file reloads the pages that are made of it, and those of which that can't be known."""
+"""Which files went into which answers, as far as can be seen."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import anyio.to_thread
 import pytest
-from playwright.sync_api import BrowserContext
-from starlette.requests import Request
-from starlette.responses import FileResponse, Response
 
 from fastapi_hmr import audit
 from fastapi_hmr.browser.usage import MAX_URLS, Usage
-from tests.browser.driving import loads, ready, shows, visit
-from tests.browser.site import Site, document
 
 
 @pytest.fixture
@@ -88,50 +83,3 @@ def test_worker_threads_count_for_the_answer_they_work_for(usage: Usage, tmp_pat
     asyncio.run(both())
     assert usage.urls(tmp_path / "a.js") == ["/a.js"]
     assert usage.urls(tmp_path / "b.js") == ["/b.js"]
-
-
-@pytest.mark.browser
-def test_only_pages_that_load_a_script_reload_for_it(
-    make_site: Callable[..., Site], context: BrowserContext, tmp_path: Path
-) -> None:
-    """The other page takes the new id over, and is reloaded for what concerns it."""
-    site = make_site(roots=(tmp_path,))
-    for name in ("a b.js", "b.js"):
-        (tmp_path / name).write_text("1")
-
-    def static(name: str) -> Callable[[Request], Response]:
-        return lambda request: FileResponse(tmp_path / name)
-
-    site.pages = {
-        "/": lambda request: document("<script src='/a%20b.js'></script>"),
-        "/other": lambda request: document("<script src=/b.js></script>"),
-        "/a b.js": static("a b.js"),
-        "/b.js": static("b.js"),
-    }
-    first, second = visit(context.new_page(), site.url()), visit(context.new_page(), site.url("/other"))
-    site.assets(tmp_path / "a b.js")
-    shows(first, f"{site.generation}.1")
-    ready(second)
-    site.assets(tmp_path / "b.js")
-    shows(second, f"{site.generation}.2")
-    ready(first)
-    assert (loads(first), loads(second)) == (2, 2)
-    target = site.save()
-    for page in (first, second):
-        shows(page, target)
-    assert (loads(first), loads(second)) == (3, 3)
-
-
-@pytest.mark.browser
-def test_a_stylesheet_that_is_written_into_a_page_reloads_it(
-    make_site: Callable[..., Site], context: BrowserContext, tmp_path: Path
-) -> None:
-    """There is no link to swap: the page itself was made of it."""
-    site = make_site(roots=(tmp_path,))
-    (tmp_path / "a.css").write_text("p { margin: 1px }")
-    site.pages["/"] = lambda request: document("<p>x</p>", f"<style>{(tmp_path / 'a.css').read_text()}</style>")
-    page = visit(context.new_page(), site.url())
-    (tmp_path / "a.css").write_text("p { margin: 7px }")
-    site.assets(tmp_path / "a.css")
-    shows(page, f"{site.generation}.1")
-    assert page.evaluate("getComputedStyle(document.querySelector('p')).marginTop") == "7px"
