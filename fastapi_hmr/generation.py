@@ -30,6 +30,9 @@ class Start:
     reason: str
 
 
+IN_REQUEST: contextvars.ContextVar[bool] = contextvars.ContextVar("fastapi_hmr.in_request", default=False)
+"""Whether the running code serves a request, and is not left from the app's start: patching must know."""
+
 type Variables = tuple[tuple[contextvars.ContextVar[object], object], ...]
 
 
@@ -47,6 +50,7 @@ class Generation:
         """Answer one request or WebSocket."""
         exchange = Exchange(scope, receive, send)
         scope["state"] = self.lifespan.state.copy()
+        IN_REQUEST.set(True)
         for variable, value in self.variables:
             variable.set(value)
         self._exchanges.add(exchange)

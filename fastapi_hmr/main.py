@@ -16,6 +16,7 @@ from fastapi_hmr.discover import main_source
 from fastapi_hmr.engine import Engine
 from fastapi_hmr.events import Event
 from fastapi_hmr.exceptions import HmrError, NotMain
+from fastapi_hmr.generation import IN_REQUEST
 from fastapi_hmr.ignore import Ignore, compile_globs
 from fastapi_hmr.reload import Hooks, Reloader
 from fastapi_hmr.resolve import resolve
@@ -178,7 +179,7 @@ class DevServer:
 
 def _engine(source: AppSource, roots: tuple[Path, ...]) -> Engine:
     target: Callable[[Any], object] = partial(resolve, source)
-    return Engine(roots=roots, module=source.module, resolve=target)
+    return Engine(roots=roots, module=source.module, resolve=target, in_request=IN_REQUEST.get)
 
 
 def _render(scope: dict[str, Any], report: ErrorReport, status: int) -> Rendered:

@@ -15,6 +15,7 @@ from fastapi_hmr.exchange import ASGIApp, Receive, Scope, Send
 from fastapi_hmr.generation import DRAIN_S, Generation, Start, Variables
 from fastapi_hmr.interop import Threads, reset_globals, signal_fastapi_reloader
 from fastapi_hmr.lifespan import Lifespan, does_nothing
+from fastapi_hmr.loop import hidden
 from fastapi_hmr.tracebacks import ErrorReport
 
 GATE_S = 60.0
@@ -125,6 +126,7 @@ class Switch:
         """The running generation serves new code without having been replaced: give it a new id."""
         self._number += 1
         self.generation = f"{self._boot}.{self._number}"
+        reset_globals()  # FastAPI remembers on which line an endpoint was
         return self.generation
 
     def fail(self, report: ErrorReport) -> None:
@@ -137,7 +139,7 @@ class Switch:
         if self._ending:
             starting.close()
             return None
-        self._starting = task = asyncio.ensure_future(starting)
+        self._starting = task = hidden(starting)
         try:
             await asyncio.wait({task})
         except asyncio.CancelledError:
@@ -153,7 +155,7 @@ class Switch:
     def _step_down(self, current: Generation) -> None:
         self._current, self._previous = None, current
         self._stopped = not current.lifespan.idle
-        self._stopping = asyncio.create_task(self._stop(current))
+        self._stopping = hidden(self._stop(current))
 
     async def _stop(self, old: Generation) -> None:
         """End what is open, wait for what is under way, shut down.
@@ -167,7 +169,7 @@ class Switch:
             await old.lifespan.shutdown()
 
     def _let_go(self, old: Generation) -> None:
-        task = asyncio.create_task(self._leave(old))
+        task = hidden(self._leave(old))
         self._leaving[task] = old
         task.add_done_callback(self._leaving.pop)
 
