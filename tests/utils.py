@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -100,7 +101,7 @@ class Server:
         """One request on a connection of its own."""
         return httpx.get(f"{self.url}{path}", timeout=10, **kwargs)  # type: ignore[arg-type]  # passed through
 
-    def json(self, path: str = "/") -> object:
+    def json(self, path: str = "/") -> Any:
         """The JSON body of a GET that must succeed."""
         response = self.get(path)
         assert response.status_code == 200, f"{response.status_code}: {response.text}\n{self.output}"
