@@ -1,5 +1,6 @@
 """Influence: notices whose state the module that is being imported changes, by looking before and after."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from sys import modules
 from types import FunctionType, ModuleType
@@ -36,6 +37,11 @@ class Influence:
         self._kinds: dict[type, Looker | None] = {}
         self.subclasses = False
         self._old: frozenset[Record] = frozenset()
+        self._writers: defaultdict[str, set[str]] = defaultdict(set)
+        self._reached: set[str] = set()
+        self._asked: set[tuple[str, str]] = set()
+        self.early: set[str] = set()
+        """Kept modules that were asked for their state before a cold start would have filled it."""
 
     def begin(self) -> None:
         """A transaction begins: what requests did to the state since the last one is nobody's effect."""
@@ -45,6 +51,38 @@ class Influence:
         self._holders.clear()
         self._kinds.clear()
         self._old = frozenset(self._records.values())
+        self._writers.clear()
+        for record in self._old:
+            for name in record.changed:
+                self._writers[name].add(record.name)
+        self.begin_pass()
+
+    def begin_pass(self) -> None:
+        """The entry is about to be imported: a cold start would have run nothing yet."""
+        self._reached.clear()
+        self._asked.clear()
+        self.early.clear()
+
+    def reach(self, name: str) -> None:
+        """An import statement names a module: a cold start would run it now, and what it imports."""
+        todo = [name]
+        while todo:
+            name = todo.pop()
+            if name not in self._reached and name in self._records:
+                self._reached.add(name)
+                todo += self._records[name].statements
+
+    def ask(self, record: Record, owner: str) -> None:
+        """The running module calls a function of another, which may tell what others have put there."""
+        if (record.name, owner) in self._asked:
+            return
+        self._asked.add((record.name, owner))
+        record.asked.add(owner)
+        if self._records.get(owner) not in self._old:
+            return
+        for name in self._writers.get(owner, ()):
+            if name not in self._reached and self._records.get(name) in self._old:
+                self.early.add(owner)
         self.subclasses = any(record.classes for record in self._records.values())
 
     def renewed(self, name: str) -> None:

@@ -62,6 +62,7 @@ class Loader(SourceFileLoader):
             with hmr.running(module):
                 record.code = code = self._codes.get(self.path, source)
                 record.classes = mentions(code, "__subclasses__")
+                tracker.influence.subclasses |= record.classes
                 tracker.on_code(code)
                 exec(code, hmr.namespace(module))  # noqa: S102 - this is what a loader does
             tracker.bind_children(record)

@@ -32,14 +32,15 @@ def cold_order(records: Mapping[str, Record], entry: str) -> dict[str, int]:
 
 
 def reordered(before: Mapping[str, Record], now: Mapping[str, Record], entry: str, kept: Iterable[str]) -> set[str]:
-    """Kept modules whose state several others change, and these in another order than when it was filled."""
+    """Kept modules whose state others change and ask for, and these in another order than when it was filled."""
     kept = set(kept)
-    writers: defaultdict[str, list[str]] = defaultdict(list)
+    written: set[str] = set()
+    parties: defaultdict[str, list[str]] = defaultdict(list)
     for record in now.values():
-        for name in record.changed:
-            if name in kept:
-                writers[name].append(record.name)
-    shared = {name: names for name, names in writers.items() if len(names) > 1}
+        written |= record.changed & kept
+        for name in (record.changed | record.asked) & kept:
+            parties[name].append(record.name)
+    shared = {name: names for name, names in parties.items() if name in written and len(names) > 1}
     if not shared:
         return set()
     old, new = cold_order(before, entry), cold_order(now, entry)

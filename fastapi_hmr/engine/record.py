@@ -39,6 +39,8 @@ class Record:
     """Identities of objects that it imported from libraries: running it again does not renew them."""
     changed: set[str] = field(default_factory=set)
     """First-party modules whose state it changed."""
+    asked: set[str] = field(default_factory=set)
+    """First-party modules whose functions it called: it may know what others had changed in them by then."""
     effects: list[Any] = field(default_factory=list)
     """What it did to the process and to libraries, in order (effects.Effect)."""
     repeated: bool = False
@@ -55,6 +57,7 @@ class Record:
         self.statements = {**earlier.statements, **self.statements}
         self.edges = {**earlier.edges, **self.edges}
         self.changed |= earlier.changed
+        self.asked |= earlier.asked
         self.effects = [*earlier.effects, *self.effects]
 
     @property

@@ -216,6 +216,8 @@ class Tracker:
         """A module asked for another by name."""
         record.statements.setdefault(name)
         self.records.note(record, NAME, name)
+        if self.stack:
+            self.influence.reach(name)
 
     def on_attempt(self, name: str) -> None:
         """The import system looks for a module that is not loaded."""
@@ -231,6 +233,7 @@ class Tracker:
         owners = self.records.from_file(code.co_filename) if self.records.is_source(code.co_filename) else ()
         for owner in owners:
             if self.tracks_here() and owner is not self.stack[-1] and self._mechanisms.state:
+                self.influence.ask(self.stack[-1], owner.name)
                 self.influence.look(self.stack[-1], (owner.name, None))
         return bool(owners)
 

@@ -73,6 +73,7 @@ class Transaction:
         for _ in range(PASSES):
             kept = set(self._records) - names
             dropped = self.drop(names)
+            self._tracker.influence.begin_pass()
             target = self._import()
             more = self._more(kept, dropped)
             if not more:
@@ -147,6 +148,7 @@ class Transaction:
         if self._mechanisms.state:
             for record in fresh:
                 more |= record.changed & kept
+            more |= self._tracker.influence.early & kept
         if self._mechanisms.probes:
             more |= self._planner.environment(dropped, fresh) & kept
         if sys.path != self._path:

@@ -273,3 +273,37 @@ SCENARIOS += [
         ],
     },
 ]
+
+SCENARIOS += [
+    {
+        "id": "x-state-asked-for-before-it-would-be-filled",
+        "note": "early.py runs again and asks a registry that a kept, later module has filled",
+        "files": {
+            "main.py": "import early, late\nimport reg\ndef observe(): return [early.SEEN, reg.all_()]\n",
+            "reg.py": "_items = []\ndef add(x): _items.append(x)\ndef all_(): return list(_items)\n",
+            "early.py": "import leaf, reg\nSEEN = [leaf.V, reg.all_()]\n",
+            "leaf.py": "V = 1\n",
+            "late.py": "import reg\nreg.add('late')\n",
+        },
+        "entry": "main:observe",
+        "steps": [
+            {"write": {"leaf.py": "V = 2\n"}},
+            {"write": {"main.py": "import late, early\nimport reg\ndef observe(): return [early.SEEN, reg.all_()]\n"}},
+        ],
+    },
+    {
+        "id": "x-subclasses-asked-of-a-kept-base",
+        "files": {
+            "main.py": "import base, sub, other\ndef observe(): return [base.names(), other.V]\n",
+            "base.py": "class B: ...\ndef names(): return sorted(c.__name__ for c in B.__subclasses__())\n",
+            "sub.py": "from base import B\nclass S(B):\n    def m(self): return 1\n",
+            "other.py": "V = 1\n",
+        },
+        "entry": "main:observe",
+        "steps": [
+            {"write": {"sub.py": "from base import B\nclass S(B):\n    def m(self): return 2\n"}},
+            {"write": {"other.py": "V = 2\n"}},
+            {"write": {"sub.py": "from base import B\nclass S(B):\n    def m(self): return 3\nclass T(S): ...\n"}},
+        ],
+    },
+]
