@@ -43,6 +43,13 @@ def hide(task: asyncio.Task[Any]) -> None:
     asyncio._unregister_task(task)  # noqa: SLF001 - documented, under "Extending asyncio"
 
 
+def hidden[T](coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """A task of ours: `asyncio.all_tasks()` does not know it."""
+    task = asyncio.get_running_loop().create_task(coroutine)
+    hide(task)
+    return task
+
+
 def _complete[T](loop: asyncio.AbstractEventLoop, future: asyncio.Future[T], interrupted: threading.Event) -> T:
     """Run until the future is done, whatever else gets out of the loop."""
     while True:
@@ -89,6 +96,8 @@ def _close(loop: asyncio.AbstractEventLoop) -> None:
             task.cancel()
         if tasks:
             _within_bounds(loop, asyncio.wait(tasks, timeout=LAST_WAIT_S))
+        if not all(task.done() for task in tasks):  # it has been said, and what they hold open can't be closed
+            loop.set_exception_handler(lambda _loop, _context: None)
         _within_bounds(loop, loop.shutdown_asyncgens())
         _within_bounds(loop, loop.shutdown_default_executor())
     finally:

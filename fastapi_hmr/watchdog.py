@@ -45,7 +45,8 @@ class Watchdog:
         self._end("the shutdown takes too long")
 
     def _threads(self) -> None:
-        threading.main_thread().join()
+        while not _main_is_through():
+            time.sleep(0.1)
         time.sleep(THREADS_S)
         names = [thread.name for thread in threading.enumerate() if not thread.daemon and thread.is_alive()]
         if names:
@@ -55,6 +56,20 @@ class Watchdog:
         print(f"Ending the process now: {why}.", file=sys.stderr, flush=True)
         # Only the main thread can let a signal end the process again, and it may be what is stuck.
         os._exit(0 if self._signal in {0, signal.SIGINT} else 128 + self._signal)
+
+
+def _main_is_through() -> bool:
+    """Whether the main thread has run its program to the end, and only waits for other threads.
+
+    Executors are waited for before it counts as finished; then its outermost frame is `threading._shutdown`.
+    """
+    main = threading.main_thread()
+    if not main.is_alive() or main.ident is None:
+        return True
+    frame = sys._current_frames().get(main.ident)  # noqa: SLF001 - documented, for debuggers as this is one
+    while frame is not None and frame.f_back is not None:
+        frame = frame.f_back
+    return frame is not None and frame.f_code.co_name == "_shutdown" and frame.f_globals["__name__"] == "threading"
 
 
 def _in_thread(target: Callable[[], None]) -> None:

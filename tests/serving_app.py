@@ -252,6 +252,10 @@ def _faults(app: FastAPI, version: int) -> None:
         EVENTS.append(f"blocked {version}")
         time.sleep(300)
 
+    @app.get("/to-thread")
+    async def to_thread() -> int:
+        return await asyncio.to_thread(lambda: version)
+
     @app.get("/executor")
     async def executor() -> int:
         asyncio.get_running_loop().run_in_executor(None, time.sleep, 300)

@@ -112,6 +112,10 @@ class Main:
         gc.collect()  # a generator that was cancelled at its yield ends when it is collected
         return serving_app.EVENTS
 
+    async def do_tasks(self, _command: dict[str, Any]) -> int:
+        """How many requests are in flight, at the gate or behind it."""
+        return len(self.server.server_state.tasks)
+
     async def do_restart(self, _command: dict[str, Any]) -> None:
         """A new process on the same socket."""
         await self.switch.close()

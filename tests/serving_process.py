@@ -178,11 +178,20 @@ def serving(*, ready: bool = True, **options: Any) -> Iterator[Serving]:
 class Stream:
     """A response that is read as it comes, byte by byte, on a connection of its own."""
 
-    def __init__(self, process: Serving, path: str, *, version: str = "1.1", tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        process: Serving,
+        path: str,
+        *,
+        method: str = "GET",
+        version: str = "1.1",
+        headers: str = "",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.socket = process.connect()
         if tls is not None:
             self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
-        self.socket.sendall(f"GET {path} HTTP/{version}\r\nhost: localhost\r\n\r\n".encode())
+        self.socket.sendall(f"{method} {path} HTTP/{version}\r\nhost: localhost\r\n{headers}\r\n".encode())
         self.data = b""
 
     def read(self) -> bytes:
