@@ -51,6 +51,7 @@ class Site:
         allowed_hosts: tuple[str, ...] = (),
         root_path: str = "",
         roots: tuple[Path, ...] = (),
+        http: str = "auto",
     ) -> None:
         self.port = free_port()
         self.pages: dict[str, Page] = {}
@@ -64,7 +65,7 @@ class Site:
             "roots": roots,
             "audit": audit,
         }
-        self._root_path = root_path
+        self._root_path, self._http = root_path, http
         self.number = 1
 
     @property
@@ -89,7 +90,7 @@ class Site:
         )
         config = uvicorn.Config(
             self.middleware, host="127.0.0.1", port=self.port, lifespan="off", log_level="critical",
-            root_path=self._root_path, timeout_graceful_shutdown=1,
+            root_path=self._root_path, http=self._http, timeout_graceful_shutdown=1,
         )  # fmt: skip
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, daemon=True)
