@@ -39,8 +39,9 @@ class Carry:
     ) -> None:
         """`owns` says of a source file whether it is first-party; `pin` is `Touched`'s."""
         self._owns = owns
-        self._app = app
-        self._apps = [_reference(app)]
+        self.app = app
+        """The app that the lifespan runs for."""
+        self.apps = [_reference(app)]
         self._unfit = _unfit(app)
         self._touched = Touched(owns, watched=app, pin=pin)
         self._imported: dict[str, Any] = {}
@@ -70,9 +71,9 @@ class Carry:
     def _start(self) -> None:
         if self._unfit is None:
             self._watching = True
-            self._imported = dict(_state(self._app))
-            self._shape, self._mounted = _shape(self._app), _mounted_state(self._app)
-            self._touched.about(_lifespans(self._app), "the choice of lifespans").start()
+            self._imported = dict(_state(self.app))
+            self._shape, self._mounted = _shape(self.app), _mounted_state(self.app)
+            self._touched.about(_lifespans(self.app), "the choice of lifespans").start()
 
     def _stop(self) -> None:
         if not self._watching:
@@ -80,16 +81,16 @@ class Carry:
         self._watching = False
         self._touched.stop()
         self._unfit = self._spoilt()
-        self._reads = self._described(self._app)
-        now = _mounted_state(self._app)
-        self._filled = [app for app in _mounted(self._app) if now.get(id(app)) != self._mounted.get(id(app))]
+        self._reads = self._described(self.app)
+        now = _mounted_state(self.app)
+        self._filled = [app for app in _mounted(self.app) if now.get(id(app)) != self._mounted.get(id(app))]
 
     def refusal(self, app: Any) -> str | None:
         """Why the lifespan has to be started anew for `app`; None where it can go on."""
         reason = self._unfit or _unfit(app)
         if reason is not None:
             return reason
-        if type(app).__qualname__ != type(self._app).__qualname__:
+        if type(app).__qualname__ != type(self.app).__qualname__:
             return f"the app is a {type(app).__qualname__} now"
         reason = self._touched.changed(_lifespans(app))
         if reason is not None:
@@ -106,7 +107,7 @@ class Carry:
     def hand_over(self, app: Any) -> None:
         """Let the lifespan go on for `app`: its state moves there, and the apps before become the new one."""
         self._touched.accept()
-        before, shared, fresh = self._imported, _state(self._app), dict(_state(app))
+        before, shared, fresh = self._imported, _state(self.app), dict(_state(app))
         for name, value in before.items():
             if name not in fresh and shared.get(name) is value:
                 del shared[name]
@@ -114,17 +115,22 @@ class Carry:
             if name not in shared or (name in before and shared[name] is before[name]):
                 shared[name] = value
         object.__setattr__(app.state, "_state", shared)
-        self._imported, self._app = fresh, app
+        self._imported, self.app = fresh, app
         # What the startup gave the app to (a client, a task) now sees the new routes and the new state.
-        for reference in self._apps:
+        for reference in self.apps:
             old = reference()
             if old is not None:
                 old.__dict__ = vars(app)
-        self._apps = [reference for reference in (*self._apps, _reference(app)) if reference() is not None]
+        self.apps = [reference for reference in (*self.apps, _reference(app)) if reference() is not None]
+
+    def patched(self) -> None:
+        """Functions were given new code in place: what the lifespan made has it too, so that is what counts from now."""
+        if self._unfit is None and self._touched.changed() is None:
+            self._touched.accept()
 
     def _spoilt(self) -> str | None:
         """What happened while starting that no other app can be given."""
-        for name, found in _shape(self._app).items():
+        for name, found in _shape(self.app).items():
             if self._shape.get(name) != found:
                 return f"the startup changes app.{name}"
         for module, name in sorted(self._touched.strangers):

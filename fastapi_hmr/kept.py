@@ -36,10 +36,12 @@ class Record(Protocol):
 class Kept:
     """One value, how it was made, and who asked for it when."""
 
-    __slots__ = ("askers", "code", "dispose", "is_async", "namespace", "record", "value", "verified")
+    __slots__ = ("askers", "code", "dispose", "is_async", "namespace", "offered", "record", "value", "verified")
 
     def __init__(self, value: Any, ask: "Ask", record: Record | None) -> None:
         self.value, self.record, self.dispose = value, record, ask.dispose
+        self.offered = ask.dispose
+        """The `dispose` of the last who asked: the one to use if the reload under way works."""
         self.code = getattr(ask.factory, "__code__", None)
         self.namespace = id(ask.namespace)
         self.is_async = False
@@ -185,6 +187,7 @@ class Values:
                 getattr(ask.factory, "__code__", None),
                 id(ask.namespace),
             )
+            kept.offered = ask.dispose
         self._asked(kept, ask)
         return kept
 
@@ -217,8 +220,10 @@ class Values:
                     self._discard(slot.key, kept)
                     del self._slots[key]
                     continue
-            if kept is not None and kept.record is not None:
-                kept.record.accept()
+            if kept is not None:
+                kept.dispose = kept.offered
+                if kept.record is not None:
+                    kept.record.accept()
 
     def _left_behind(self, kept: Kept, replaced: Collection[str], *, carried: bool) -> str | None:
         if kept.gone(self.number, replaced, carried=carried):
@@ -234,6 +239,8 @@ class Values:
             if slot.kept is not slot.committed:
                 self._discard(slot.key, slot.kept)
                 slot.kept = slot.committed
+            if slot.kept is not None:
+                slot.kept.offered = slot.kept.dispose
             if slot.kept is None and not slot.making:
                 del self._slots[key]
 

@@ -7,9 +7,11 @@ import inspect
 import logging
 import secrets
 import sys
+import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from fastapi_hmr.carry import Carry
 from fastapi_hmr.exceptions import StartupFailed
 from fastapi_hmr.exchange import ASGIApp, Receive, Scope, Send
 from fastapi_hmr.generation import DRAIN_S, Generation, Start, Variables
@@ -34,6 +36,7 @@ class Switch:
     """Serves one generation at a time; requests that arrive while it is being replaced wait for the next.
 
     `lifespan` and `interface` are uvicorn's options of that name; `render` makes the answer while nothing good runs.
+    With `keep`, a running lifespan goes on for the next app where what `keep` made of it says that this is sound.
     """
 
     def __init__(
@@ -44,9 +47,16 @@ class Switch:
         render: Render,
         gate_timeout: float = GATE_S,
         drain_timeout: float = DRAIN_S,
+        keep: Callable[[Any], Carry] | None = None,
     ) -> None:
         self._mode, self._interface, self._render = lifespan, interface, render
         self._gate_timeout, self._drain_timeout = gate_timeout, drain_timeout
+        self._keep = keep
+        self._carries: weakref.WeakKeyDictionary[Lifespan, Carry] = weakref.WeakKeyDictionary()
+        self.carried = False
+        """Whether the last `replace` let the lifespan go on."""
+        self.not_carried: str | None = None
+        """Why it did not, where it was to."""
         self._boot = secrets.token_hex(4)
         self._number = 0
         self._current: Generation | None = None
@@ -86,14 +96,16 @@ class Switch:
         """
         self.close_gate()
         signal_fastapi_reloader()
+        if self._carry(app, reason):
+            self.open_gate()
+            return self.generation
         if self._current is not None:
             self._step_down(self._current)
         await self._old_stopped()
-        self._number += 1
-        start = Start(f"{self._boot}.{self._number}", self._number, self._number > 1, reason)
+        start = self._next(reason)
         _tell(app, start)
         idle = does_nothing(app, self._mode)
-        new = await self._started(self._start(adapt(app, self._interface), idle, start, self._imported()))
+        new = await self._started(self._start(adapt(app, self._interface), app, idle, start, self._imported()))
         if new is None:  # an exit, which is no failure of this app
             raise asyncio.CancelledError
         old, self._previous = self._previous, None
@@ -115,15 +127,45 @@ class Switch:
             old = self._previous
             again: Generation | None = old
             if self._stopped:
-                again = await self._started(self._start(old.app, old.lifespan.idle, old.start, old.variables))
+                carry = self._carries.get(old.lifespan)
+                again = await self._started(
+                    self._start(old.app, carry and carry.app, old.lifespan.idle, old.start, old.variables)
+                )
                 if again is None:
                     raise StartupFailed("the server is shutting down")
                 self._let_go(old)
             self._current, self._previous = again, None
         self.open_gate()
 
+    def _next(self, reason: str) -> Start:
+        self._number += 1
+        return Start(f"{self._boot}.{self._number}", self._number, self._number > 1, reason)
+
+    def _carry(self, app: Any, reason: str) -> bool:
+        """Let the running lifespan go on for `app`, if that is sound. Nothing is waited for, so nothing can fail."""
+        self.carried, self.not_carried = False, None
+        old = self._current
+        carry = None if old is None else self._carries.get(old.lifespan)
+        if old is None or carry is None or not old.lifespan.running:
+            return False
+        self.not_carried = carry.refusal(app)
+        if self.not_carried is not None:
+            return False
+        carry.hand_over(app)
+        start = self._next(reason)
+        _tell(app, start)
+        self._threads.renew()
+        reset_globals()
+        self._current = Generation(adapt(app, self._interface), old.lifespan, start, self._imported())
+        self.generation, self.carried = start.generation, True
+        self._let_go(old, carried=True)
+        return True
+
     def renew(self) -> str:
         """The running generation serves new code without having been replaced: give it a new id."""
+        carry = None if self._current is None else self._carries.get(self._current.lifespan)
+        if carry is not None:
+            carry.patched()
         self._number += 1
         self.generation = f"{self._boot}.{self._number}"
         reset_globals()  # FastAPI remembers on which line an endpoint was
@@ -168,14 +210,17 @@ class Switch:
             await old.drain(self._drain_timeout)
             await old.lifespan.shutdown()
 
-    def _let_go(self, old: Generation) -> None:
-        task = hidden(self._leave(old))
+    def _let_go(self, old: Generation, *, carried: bool = False) -> None:
+        task = hidden(self._leave(old, carried=carried))
         self._leaving[task] = old
         task.add_done_callback(self._leaving.pop)
 
-    async def _leave(self, old: Generation) -> None:
+    async def _leave(self, old: Generation, *, carried: bool) -> None:
         """The old generation's last requests. Until they are over, an exit must know of them."""
-        if old.lifespan.idle:
+        if carried:
+            await old.retire()
+            await old.drain(self._drain_timeout)
+        elif old.lifespan.idle:
             await old.drain(self._drain_timeout)
             await old.lifespan.shutdown()
         await old.emptied()
@@ -192,14 +237,17 @@ class Switch:
         now = contextvars.copy_context()
         return tuple((name, value) for name, value in now.items() if self._base.get(name, none) is not value)
 
-    async def _start(self, app: ASGIApp, idle: bool, start: Start, variables: Variables) -> Generation:
+    async def _start(self, app: ASGIApp, target: Any, idle: bool, start: Start, variables: Variables) -> Generation:
         context = self._base.copy()
         for variable, value in variables:
             context.run(variable.set, value)
         self._threads.renew()
-        lifespan = Lifespan(app, self._mode, context, idle=idle)
+        carry = None if self._keep is None else self._keep(target)
+        lifespan = Lifespan(app if carry is None else carry.watch(app), self._mode, context, idle=idle)
         await lifespan.startup()
         reset_globals()
+        if carry is not None:
+            self._carries[lifespan] = carry
         return Generation(app, lifespan, start, variables)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

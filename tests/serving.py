@@ -1,6 +1,6 @@
 """Plays the switch for lifespans that go on: an app with a costly load, started, edited and replaced."""
 
-import contextvars
+import json
 import sys
 from typing import Any
 
@@ -9,7 +9,7 @@ import pytest
 
 from fastapi_hmr import hot
 from fastapi_hmr.carry import Carry
-from fastapi_hmr.lifespan import Lifespan
+from fastapi_hmr.switch import Switch
 from fastapi_hmr.touched import Touched
 from tests.generations import Generations
 from tests.utils import Project
@@ -19,24 +19,33 @@ ALL = ("settings", "loader", "router", "main")
 
 
 class Serving:
-    """Plays the switch: starts the app of module `main`, and replaces it by what an edit makes of it."""
+    """Plays the reloads: starts the app of module `main`, and replaces it by what an edit makes of it."""
 
     def __init__(self, modules: Generations) -> None:
         self.modules, self.project = modules, modules.project
-        self.app: Any = None
-        self.carry: Carry
-        self.lifespan: Lifespan
+        self.switch = Switch(
+            render=lambda _scope, report, status: (status, [], report.message.encode()), keep=self.keep
+        )
         hot.host.open(
             record=lambda factory, name: Touched(modules.owns).about(factory, name),
             report=lambda text, error: pytest.fail(f"{text}: {error!r}"),
         )
 
+    def keep(self, app: Any) -> Carry:
+        """As `--keep-lifespan` does."""
+        return Carry(app, self.modules.owns)
+
+    @property
+    def app(self) -> Any:
+        """The app that is being served."""
+        return sys.modules["main"].app
+
     async def start(self) -> None:
         """The first version."""
         hot.host.begin()
-        main = self.modules.load("log", "main")
+        app = self.modules.load("log", "main").app
         await hot.host.built()
-        await self._start(main.app)
+        await self.switch.replace(app, reason="start")
         await hot.host.commit(())
 
     async def edit(self, module: str, old: str, new: str, *again: str) -> str | None:
@@ -45,31 +54,27 @@ class Serving:
         hot.host.begin()
         app = self.modules.again(*again).app
         await hot.host.built()
-        reason = self.carry.refusal(app)
-        if reason is None:
-            self.carry.hand_over(app)
-            self.app = app
-        else:
-            await self.lifespan.shutdown()
-            await self._start(app)
-        await hot.host.commit(again, carried=reason is None)
-        return reason
-
-    async def _start(self, app: Any) -> None:
-        self.app, self.carry = app, Carry(app, self.modules.owns)
-        self.lifespan = Lifespan(self.carry.watch(app), "on", contextvars.copy_context())
-        await self.lifespan.startup()
+        await self.switch.replace(app, reason="edit")
+        assert self.switch.carried == (self.switch.not_carried is None)
+        await hot.host.commit(again, carried=self.switch.carried)
+        return self.switch.not_carried
 
     async def get(self, path: str = "/") -> Any:
-        """The JSON answer of the app, with the lifespan's state as the switch gives it."""
+        """The JSON answer of the generation being served."""
+        return json.loads(await self.raw(path))
 
-        async def serve(scope: Any, receive: Any, send: Any) -> None:
-            await self.app({**scope, "state": self.lifespan.state.copy()}, receive, send)
-
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(serve), base_url="http://app") as client:
+    async def raw(self, path: str) -> str:
+        """The body of the answer."""
+        app: Any = self.switch
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app") as client:
             response = await client.get(path)
         assert response.status_code == 200, response.text
-        return response.json()
+        return response.text
+
+    async def close(self) -> None:
+        """The server ends."""
+        await self.switch.close()
+        await hot.host.close()
 
     @property
     def log(self) -> list[str]:

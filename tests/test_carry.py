@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from fastapi_hmr import hot
 from tests.generations import generations
 from tests.serving import ALL, Serving, write_app
 from tests.utils import Project
@@ -20,14 +19,12 @@ async def serving(project: Project) -> AsyncIterator[Serving]:
         try:
             yield serving
         finally:
-            if serving.app is not None:
-                await serving.lifespan.shutdown()
-            await hot.host.close()
+            await serving.close()
 
 
 MERGED = """
     from contextlib import asynccontextmanager
-    from fastapi import APIRouter
+    from fastapi import APIRouter, Request
     from log import log
 
     @asynccontextmanager
@@ -41,6 +38,10 @@ MERGED = """
     @extra.get("/extra")
     def route():
         return 1
+
+    @extra.get("/state")
+    def state(request: Request):
+        return request.scope["state"]
     """
 
 
@@ -51,7 +52,7 @@ async def test_merged_lifespans_go_on_together(serving: Serving) -> None:
     await serving.start()
     assert await serving.edit("extra.py", "return 1", "return 2", "extra", "main") is None
     assert await serving.get("/extra") == 2
-    assert serving.lifespan.state == {"extra": "state", "inner": 1}
+    assert await serving.get("/state") == {"extra": "state", "inner": 1}
     reason = await serving.edit("extra.py", '"inner": 1', '"inner": 2', "extra", "main")
     assert reason == "inner() in extra.py changed"
     assert serving.log == ["load", "inner", "inner stop", "stop", "load", "inner"]

@@ -131,6 +131,5 @@ async def test_example_lifespan(project: Project, capsys: pytest.CaptureFixture[
         assert reason == "load_model() in main.py changed"
         assert reason in (ROOT / "docs/hot.md").read_text()
         assert await serving.get() == {"loaded": "better"}
-        await serving.lifespan.shutdown()
-        await hot.host.close()
+        await serving.close()
     assert capsys.readouterr().out == "loading ...\n" * 2

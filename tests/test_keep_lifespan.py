@@ -1,11 +1,16 @@
 """A running lifespan goes on for the next version of the app, or restarts and says why."""
 
 import asyncio
+import gc
+import sys
+import weakref
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from fastapi_hmr import hot
+from fastapi_hmr.exceptions import StartupFailed
 from tests.generations import generations
 from tests.serving import ALL, Serving, write_app
 from tests.utils import Project
@@ -20,9 +25,7 @@ async def serving(project: Project) -> AsyncIterator[Serving]:
         try:
             yield serving
         finally:
-            if serving.app is not None:
-                await serving.lifespan.shutdown()
-            await hot.host.close()
+            await serving.close()
 
 
 async def test_lifespan_goes_on_after_an_edit_of_a_router(serving: Serving) -> None:
@@ -158,3 +161,96 @@ async def test_registry_that_a_task_reads_must_be_the_handlers_own(serving: Serv
     await serving.start()
     reason = await serving.edit("router.py", '"a"', '"b"', "router", "main")
     assert reason == "clients in main.py holds state, and that module ran again"
+
+
+async def test_stream_of_the_old_app_ends_when_the_lifespan_goes_on(serving: Serving) -> None:
+    """What is open is retired as at any reload, and the new app serves without waiting for it."""
+    serving.project["main.py"] += """
+from starlette.responses import StreamingResponse
+started = asyncio.Event()
+
+async def events():
+    yield b"data: 1\\n\\n"
+    started.set()
+    await asyncio.Event().wait()
+
+@app.get("/events")
+def stream():
+    return StreamingResponse(events(), media_type="text/event-stream")
+"""
+    serving.project.edit("main.py", "from log", "import asyncio\nfrom log")
+    await serving.start()
+    main = sys.modules["main"]
+    stream = asyncio.create_task(serving.raw("/events"))
+    await main.started.wait()
+    assert await serving.edit("router.py", '"a"', '"b"', "router", "main") is None
+    assert await serving.get() == ["b", 3, "state"]
+    assert await stream == "data: 1\n\n"
+    assert serving.log == ["load"]
+
+
+async def test_generation_and_start_are_new_although_the_lifespan_is_old(serving: Serving) -> None:
+    """The app finds in `app.state.hmr` that it was reloaded."""
+    await serving.start()
+    first = serving.app.state.hmr
+    await serving.edit("router.py", '"a"', '"b"', "router", "main")
+    second = serving.app.state.hmr
+    assert (first.number, second.number) == (1, 2)
+    assert second.generation == serving.switch.generation
+    assert (first.reloaded, second.reloaded, second.reason) == (False, True, "edit")
+
+
+async def test_lifespan_that_was_carried_is_restored_after_a_failure(serving: Serving) -> None:
+    """A new version that cannot start leaves the last good one, whose lifespan is started again and carried on."""
+    await serving.start()
+    assert await serving.edit("router.py", '"a"', '"b"', "router", "main") is None
+    with pytest.raises(StartupFailed):
+        await serving.edit("loader.py", "return Model(SIZE)", "1 / 0", "loader", "main")
+    serving.modules.back()
+    await hot.host.rollback()
+    await serving.switch.restore()
+    assert await serving.get() == ["b", 3, "state"]
+    assert serving.log == ["load", "stop", "load", "load"]
+    serving.project.edit("loader.py", "1 / 0", "return Model(SIZE)")
+    assert await serving.edit("router.py", '"b"', '"c"', "router", "main") is None
+    assert await serving.get() == ["c", 3, "state"]
+
+
+async def test_lifespan_that_has_ended_by_itself_is_not_carried(serving: Serving) -> None:
+    """There is nothing to let go on: it starts anew."""
+    await serving.start()
+    lifespan = serving.switch._current.lifespan  # type: ignore[union-attr]  # it serves
+    lifespan._task.cancel()  # type: ignore[union-attr]  # it runs
+    await asyncio.wait({lifespan._task})  # type: ignore[type-var]  # as above
+    serving.project.edit("router.py", '"a"', '"b"')
+    app = serving.modules.again("router", "main").app
+    await serving.switch.replace(app, reason="edit")
+    assert not serving.switch.carried
+    assert await serving.get() == ["b", 3, "state"]
+
+
+async def test_patched_method_is_no_reason_to_restart_later(serving: Serving) -> None:
+    """The model of the running lifespan has the patched code: a later run of its module is compared with that."""
+    await serving.start()
+    serving.project.edit("loader.py", "return self.size", "return -self.size")
+    scratch: dict[str, Any] = {"__name__": "scratch"}
+    exec(serving.project["loader.py"], scratch)
+    sys.modules["loader"].Model.predict.__code__ = scratch["Model"].predict.__code__
+    serving.switch.renew()
+    assert await serving.edit("loader.py", "return 1", "return 2", "loader", "main") is None
+    assert await serving.get() == ["a", -3, "state"]
+    assert serving.log == ["load"]
+
+
+async def test_versions_in_between_are_let_go(serving: Serving) -> None:
+    """The first version lives in its lifespan, the last one serves; nothing holds those between them."""
+    await serving.start()
+    assert await serving.edit("router.py", '"a"', '"b"', *ALL) is None
+    second = [weakref.ref(sys.modules[name]) for name in ALL] + [weakref.ref(serving.app)]
+    await serving.get()
+    for old, new in (("b", "c"), ("c", "d")):
+        assert await serving.edit("router.py", f'"{old}"', f'"{new}"', *ALL) is None
+        await serving.get()
+    await asyncio.sleep(0)
+    gc.collect()
+    assert [reference() for reference in second] == [None] * len(second)

@@ -83,6 +83,20 @@ async def test_keep_second_attempt_takes_the_value_of_the_first(reloads: Reloads
     assert reloads.log == ["load", "load", "dispose"]
 
 
+async def test_keep_value_is_disposed_by_the_latest_dispose_that_served(reloads: Reloads) -> None:
+    """An edit of `dispose` alone makes no new value, and counts once the reload has worked."""
+    reloads.project["loader.py"] = LOADER
+    await reloads.start("loader")
+    reloads.project.edit("loader.py", 'log.append("dispose")', 'log.append("failed")')
+    await reloads.fail("loader")
+    reloads.project.edit("loader.py", 'log.append("failed")', 'log.append("second")')
+    await reloads.reload("loader")
+    reloads.project.edit("loader.py", 'log.append("second")', 'log.append("third")')
+    await reloads.fail("loader")
+    await hot.host.close()
+    assert reloads.log == ["load", "second"]
+
+
 async def test_keep_key_that_disappears_is_disposed_after_the_switch(reloads: Reloads) -> None:
     """Not before the new version serves, and not when the reload fails."""
     reloads.project["loader.py"] = LOADER
