@@ -15,10 +15,13 @@ from fastapi_hmr.browser.pages import as_payload, exception_page
 from fastapi_hmr.browser.routes import PREFIX, Routes
 from fastapi_hmr.browser.usage import Answer, Audit, Usage
 from fastapi_hmr.events import AssetsChanged, Event, Reloaded, ReloadFailed
-from fastapi_hmr.tracebacks import ErrorReport, report
+from fastapi_hmr.tracebacks import ErrorReport
+from fastapi_hmr.tracebacks import report as describe
 
 SWAPPED = frozenset(".css .png .jpg .jpeg .gif .webp .avif .svg .ico".split())
 """Suffixes of files that an open page can take in without a reload."""
+_SERVING = "The last good version goes on serving. This closes with the fix."
+_NOT_SERVING = "No version of the app is running. This closes with the fix."
 
 
 class BrowserMiddleware:
@@ -104,7 +107,7 @@ class BrowserMiddleware:
 
     def _on_raised(self, error: Exception, scope: Scope) -> None:
         where = f"while answering {scope['method']} {scope['path']}"
-        raised = {**as_payload(report(error, roots=self._roots), self._editor), "note": where}
+        raised = {**as_payload(describe(error, roots=self._roots), self._editor), "note": where}
         if raised != self._raised:  # a page that polls would hear of it again and again
             self._raised = raised
             self._routes.channel.publish({"type": "raised", "report": raised})
@@ -124,7 +127,7 @@ class BrowserMiddleware:
         )
 
     def _error_page(self, status: int, text: str, error: BaseException | None) -> bytes:
-        shown = report(error, roots=self._roots) if error else ErrorReport(str(status), text or "no text")
+        shown = describe(error, roots=self._roots) if error else ErrorReport(str(status), text or "no text")
         return exception_page(shown, status)
 
     def publish(self, event: Event) -> None:
@@ -140,7 +143,9 @@ class BrowserMiddleware:
                 return {"type": "reloaded", "id": self._id(event.generation)}
             case ReloadFailed():
                 self._failures += 1
-                self._failure = {"number": self._failures, "report": as_payload(event.report, self._editor)}
+                note = event.report.note or (_SERVING if event.serving else _NOT_SERVING)
+                report = {**as_payload(event.report, self._editor), "note": note}
+                self._failure = {"number": self._failures, "report": report}
                 return {"type": "failed", "failure": self._failure}
             case AssetsChanged():
                 return self._assets(event.changed)

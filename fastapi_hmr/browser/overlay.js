@@ -86,7 +86,7 @@ class Overlay extends HTMLElement {
     const closing = make("button", { type: "button", title: "Esc" }, "Close");
     closing.onclick = close;
     const title = make("h1", { id: "title" }, make("b", {}, report.title), `: ${report.message}`);
-    const note = make("p", {}, report.note || "The last good version goes on serving. This closes with the fix.");
+    const note = make("p", {}, report.note);
     const bar = make("div", { class: "bar" }, copying, closing);
     const frame = make("div", { class: "frame" }, bar, title, note, ...makeFrames(report));
     const dialog = make("dialog", { role: "alertdialog", "aria-labelledby": "title" }, frame);

@@ -134,9 +134,9 @@ class Site:
         """The serial number of assets, as pages see it."""
         return self.middleware._serial
 
-    def fail(self, report: ErrorReport = REPORT) -> None:
+    def fail(self, report: ErrorReport = REPORT, *, serving: bool = True) -> None:
         """A save that did not work."""
-        self.publish(ReloadFailed(report, (), 1.0, serving=True))
+        self.publish(ReloadFailed(report, (), 1.0, serving=serving))
 
     def fix(self) -> None:
         """The last good text again: nothing runs, the error is over."""

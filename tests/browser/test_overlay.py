@@ -43,6 +43,15 @@ def test_overlay_comes_without_a_reload_and_goes_with_the_fix(plain: Site, faile
     assert loads(failed) == 1
 
 
+def test_overlay_says_whether_anything_is_served(plain: Site, failed: Page) -> None:
+    """The last good version, or none; a note of the report's own comes first."""
+    assert failed.inner_text(f"{OVERLAY} p") == "The last good version goes on serving. This closes with the fix."
+    plain.fail(serving=False)
+    failed.wait_for_selector(f"{OVERLAY} p >> text=No version of the app is running.")
+    plain.fail(ErrorReport("ImportError", "x", (), "caused by y"))
+    failed.wait_for_selector(f"{OVERLAY} p >> text=caused by y")
+
+
 def test_overlay_shows_text_as_text(failed: Page) -> None:
     """Messages hold markup that others chose: it is read, not run."""
     assert failed.inner_text(f"{OVERLAY} h1") == "ZeroDivisionError: division by zero <b>&"
