@@ -74,7 +74,7 @@ class Touched:
         self._facts: dict[Place, Fact] = self._look.facts
         self._next: dict[Place, Fact] | None = None
         self._subject: tuple[Token, str] | None = None
-        self._known: set[int] = set()  # identities of code that has been noted: their functions are alive meanwhile
+        self._known: dict[int, CodeType] = {}  # what has been noted, held so that no other code gets its identity
         self._nameless: dict[tuple[str, str], Same] = {}
         self._files: dict[str, str] = {}
         self._written: set[str] = set()
@@ -88,7 +88,7 @@ class Touched:
         self._look.drain()
         for function in functions_in(subject):
             if _is_current(function.__globals__):
-                self._known.update(map(id, nested(function.__code__)))
+                self._known.update((id(code), code) for code in nested(function.__code__))
             fact = self._facts.get((str(function.__module__), tuple(function.__qualname__.split("."))))
             if fact is not None:
                 fact.ran = True
@@ -186,7 +186,7 @@ class Touched:
             else:
                 self.strangers.add((str(frame.f_globals.get("__name__")), code.co_qualname))
         if ours and id(code) not in self._known:
-            self._known.add(id(code))
+            self._known[id(code)] = code
             self._note(code, frame.f_globals)
         return ours
 

@@ -103,3 +103,24 @@ def test_touched_knows_who_got_the_watched_object(modules: Generations) -> None:
         start.begin(app)
     assert touched.handed == {"state"}
     assert ("functools", "update_wrapper") in touched.strangers
+
+
+def test_touched_functions_of_many_modules_imported_meanwhile_are_all_recorded(modules: Generations) -> None:
+    """A module's own code is freed once it has run, and a function of the next may come to lie in its place."""
+    for number in range(20):
+        modules.project[f"many{number}.py"] = "def one(): return 1\ndef load(): return one()\n"
+    modules.project["start.py"] = """
+        import importlib
+
+        def begin():
+            return [importlib.import_module(f"many{number}").load() for number in range(20)]
+        """
+    modules.load("start")
+    with Touched(modules.owns) as touched:
+        sys.modules["start"].begin()
+    modules.load("start")
+    for number in range(20):
+        modules.project.edit(f"many{number}.py", "return 1", "return 2")
+        modules.again(f"many{number}")
+        assert touched.changed() == f"one() in many{number}.py changed"
+        modules.back()
