@@ -156,9 +156,9 @@ async def _restless() -> AsyncIterator[str]:
         yield "data: x\n\n"
 
 
-async def _parts(version: int, name: str, part: str) -> AsyncIterator[str]:
+async def _parts(version: int, name: str, part: str, count: int) -> AsyncIterator[str]:
     EVENTS.append(f"{name} {version}")
-    for number in range(10):
+    for number in range(count):
         yield part.format(number=number)
         await asyncio.sleep(0.05)
 
@@ -179,8 +179,8 @@ def _streams(app: FastAPI, version: int) -> None:
     stream("/restless", _restless, events)
     stream("/deaf-sse", lambda: _deaf_ticks(version), events)
     stream("/deaf-tokens", lambda: _deaf_ticks(version), "text/plain")
-    stream("/short", lambda: _parts(version, "short", "{number}"), "text/plain")
-    stream("/download", lambda: _parts(version, "download", "x" * 1000), "text/plain", {"content-length": "10000"})
+    stream("/short", lambda: _parts(version, "short", "{number}", 4), "text/plain")
+    stream("/download", lambda: _parts(version, "download", "x" * 1000, 10), "text/plain", {"content-length": "10000"})
 
     @app.get("/sse-starlette")
     async def sse_starlette() -> EventSourceResponse:
