@@ -51,6 +51,12 @@ def our_options() -> list[click.Option]:
             help="A host name by which pages may be opened, besides localhost, IP addresses and --host. "
             "May be repeated.",
         ),
+        click.Option(
+            ["--keep-lifespan"],
+            is_flag=True,
+            default=False,
+            help="Let the app's lifespan go on over reloads that touch nothing of what it ran or read.",
+        ),
     ]
 
 

@@ -57,6 +57,8 @@ class Config:
     excludes: tuple[str, ...] = ()
     """Globs or directories that are never watched (`--reload-exclude`)."""
     allowed_hosts: tuple[str, ...] = ()
+    keep_lifespan: bool = False
+    """Let a running lifespan go on over reloads that do not touch it (`--keep-lifespan`)."""
     port_given: bool = False
     """Whether the user chose the port; if not, the next free one is taken when it is in use."""
     uvicorn: Mapping[str, Any] = field(default_factory=dict)
@@ -72,6 +74,7 @@ def config_from_kwargs(
     *,
     reload: bool = False,
     allowed_hosts: Sequence[str] | str = (),
+    keep_lifespan: bool = False,
     **uvicorn_options: Any,
 ) -> Config:
     """The Config of `dev(app, reload=..., **options)`, the options being those of `uvicorn.run()`.
@@ -81,10 +84,15 @@ def config_from_kwargs(
     known = _uvicorn_options()
     for name in uvicorn_options:
         if name not in known:
-            hint = did_you_mean(name, [*known, "allowed_hosts"])
+            hint = did_you_mean(name, [*known, "allowed_hosts", "keep_lifespan"])
             raise ConfigError(f"dev() has no option {name!r}{hint}: it takes those of uvicorn.run()")
     return build(
-        source, uvicorn_options, refresh=reload, allowed_hosts=allowed_hosts, port_given="port" in uvicorn_options
+        source,
+        uvicorn_options,
+        refresh=reload,
+        allowed_hosts=allowed_hosts,
+        keep_lifespan=keep_lifespan,
+        port_given="port" in uvicorn_options,
     )
 
 
@@ -94,6 +102,7 @@ def build(
     *,
     refresh: bool = False,
     allowed_hosts: Sequence[str] | str = (),
+    keep_lifespan: bool = False,
     port_given: bool = False,
 ) -> Config:
     """A Config from options that are named as in `uvicorn.run()`.
@@ -122,6 +131,7 @@ def build(
         includes=tuple(glob for glob in includes if not Path(glob).is_dir()),
         excludes=tuple(_listed(options.get("reload_excludes"))),
         allowed_hosts=tuple(_listed(allowed_hosts)),
+        keep_lifespan=keep_lifespan,
         port_given=port_given,
         uvicorn=passed,
         lifespan=options.get("lifespan") or "auto",

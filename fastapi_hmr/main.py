@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -11,18 +12,24 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
+from fastapi_hmr import audit, coldstart
+from fastapi_hmr.carry import Carry
 from fastapi_hmr.config import AppSource, Config, config_from_kwargs
 from fastapi_hmr.discover import main_source
-from fastapi_hmr.engine import Engine
+from fastapi_hmr.engine import Engine, Places
 from fastapi_hmr.events import Event
 from fastapi_hmr.exceptions import HmrError, NotMain
 from fastapi_hmr.generation import IN_REQUEST
+from fastapi_hmr.hot import host
 from fastapi_hmr.ignore import Ignore, compile_globs
+from fastapi_hmr.leaks import Leaks
+from fastapi_hmr.loop import hidden, run_loop
 from fastapi_hmr.reload import Hooks, Reloader
 from fastapi_hmr.resolve import resolve
 from fastapi_hmr.server import Beginning, HmrServer, bind, replace_process
 from fastapi_hmr.switch import Rendered, Switch
 from fastapi_hmr.terminal import Terminal
+from fastapi_hmr.touched import Touched
 from fastapi_hmr.tracebacks import ErrorReport, report
 from fastapi_hmr.watcher import Watcher, needs_polling
 
@@ -31,6 +38,9 @@ if TYPE_CHECKING:
 
 STARTUP_FAILURE = 3
 """uvicorn's exit code for an app that can't be started."""
+
+LEAKS_AFTER_S = 3.0
+"""How long after a reload it is looked for what the old generation left behind."""
 
 _running = False
 
@@ -78,9 +88,13 @@ class DevServer:
         self.terminal = Terminal(sys.stderr, color=_use_color(config))
         self.engine = _engine(config.source, config.roots)
         self.preloaded = preloaded
-        self.switch = Switch(lifespan=config.lifespan, interface=config.interface, render=_render)
+        self.owns = Places(config.roots).owns
+        self.leaks = Leaks(self.owns)
+        self.bind_host = config.uvicorn.get("host") or "127.0.0.1"
+        keep = (lambda app: Carry(app, self.owns, self.engine.pin)) if config.keep_lifespan else None
+        self.switch = Switch(lifespan=config.lifespan, interface=config.interface, render=self._render, keep=keep)
         self.browser: BrowserMiddleware | None = None  # only with --reload: it costs a slower start
-        self.server = HmrServer(self._uvicorn_config(), end_streams=self._end_streams, close=self.switch.close)
+        self.server = HmrServer(self._uvicorn_config(), end_streams=self._end_streams, close=self._close)
 
     def run(self) -> None:
         """Bind, serve, reload; returns when the server has ended."""
@@ -92,11 +106,10 @@ class DevServer:
             sys.path.insert(0, search_path)
         if self.preloaded:
             self.engine.evict_preloaded()
-        with (
-            contextlib.suppress(KeyboardInterrupt),
-            asyncio.Runner(loop_factory=self.server.config.get_loop_factory()) as runner,
-        ):
-            runner.run(self._serve(bound.socket, bound.url, bound.notes))
+        host.open(record=self._record, report=self._callback_failed)
+        self.leaks.open()
+        with contextlib.suppress(KeyboardInterrupt):
+            run_loop(self._serve(bound.socket, bound.url, bound.notes), factory=self.server.config.get_loop_factory())
 
     def _uvicorn_config(self) -> uvicorn.Config:
         app: Any = self.switch
@@ -106,11 +119,13 @@ class DevServer:
             app = self.browser = BrowserMiddleware(
                 app,
                 generation=lambda: self.switch.generation,
-                bind_host=self.config.uvicorn.get("host") or "127.0.0.1",
+                bind_host=self.bind_host,
                 allowed_hosts=self.config.allowed_hosts,
                 roots=self.config.roots,
                 notice=self.terminal.notice,
+                audit=audit,
             )
+            logging.getLogger("uvicorn.access").addFilter(_not_ours)
         return uvicorn.Config(app, lifespan="off", interface="asgi3", **self.config.uvicorn)
 
     async def _serve(self, sock: Any, url: str, notes: tuple[str, ...]) -> None:
@@ -128,7 +143,13 @@ class DevServer:
             refresh=self.config.refresh,
             notes=(*notes, *((f"polling for changes: {polling}",) if polling else ())),
         )
-        hooks = Hooks(show=self._show, describe=self._describe, restart=partial(self._restart, sock))
+        hooks = Hooks(
+            show=self._show,
+            notice=self.terminal.notice,
+            describe=self._describe,
+            restart=partial(self._restart, sock),
+            settled=self._look_for_leaks,
+        )
         reloader = Reloader(
             self.engine,
             self.switch,
@@ -137,8 +158,8 @@ class DevServer:
             restart_files=self._restart_files(),
             included=compile_globs(self.config.includes, self.config.watched),
         )
-        serving = asyncio.ensure_future(self.server.serve(sockets=[sock]))
-        reloading = asyncio.ensure_future(reloader.run())
+        serving = hidden(self.server.serve(sockets=[sock]))
+        reloading = hidden(reloader.run())
         try:
             await asyncio.wait({serving, reloading}, return_when=asyncio.FIRST_COMPLETED)
             if reloading.done() and not serving.done():
@@ -168,24 +189,60 @@ class DevServer:
             await self.browser.close()
         await self.switch.end_streams()
 
+    async def _close(self) -> None:
+        """Last step of an exit: the app's lifespan, then what it kept over reloads."""
+        await self.switch.close()
+        await host.close()
+        self.leaks.close()
+
+    def _record(self, factory: object, name: str) -> Any:
+        return Touched(self.owns, pin=self.engine.pin).about(factory, name)
+
+    def _callback_failed(self, text: str, error: BaseException) -> None:
+        self.terminal.notice(f"{text}: {error!r}")
+
+    def _look_for_leaks(self) -> None:
+        """Some time after a reload: what the old generation was to end may take a moment to do so."""
+        generation = self.switch.generation
+        asyncio.get_running_loop().call_later(LEAKS_AFTER_S, self._report_leaks, generation)
+
+    def _report_leaks(self, generation: str) -> None:
+        if self.switch.generation == generation and self.switch.serving:
+            for line in self.leaks.left_behind():
+                self.terminal.notice(line)
+
+    def _render(self, scope: dict[str, Any], report: ErrorReport, status: int) -> Rendered:
+        # Only needed when there is an error to show.
+        from fastapi_hmr.browser.guard import Hosts
+        from fastapi_hmr.browser.pages import error_response
+
+        hosts = Hosts(self.bind_host, self.config.allowed_hosts)
+        return error_response(scope, report, status, hosts=hosts)
+
     async def _restart(self, sock: Any, reason: str) -> None:
         if _debugger():
             return  # a new process would leave the debugger behind
         self.terminal.notice(f"restart  {reason}")
         await self._end_streams()
-        await self.switch.close()
+        await self._close()
         await replace_process(self.server, sock, self.beginning)
 
 
 def _engine(source: AppSource, roots: tuple[Path, ...]) -> Engine:
     target: Callable[[Any], object] = partial(resolve, source)
-    return Engine(roots=roots, module=source.module, resolve=target, in_request=IN_REQUEST.get)
+    return Engine(
+        roots=roots,
+        module=source.module,
+        resolve=target,
+        cold=coldstart.command(source),
+        in_request=IN_REQUEST.get,
+        before_attempt=host.begin,
+    )
 
 
-def _render(scope: dict[str, Any], report: ErrorReport, status: int) -> Rendered:
-    from fastapi_hmr.browser.pages import error_response  # only needed when there is an error to show
-
-    return error_response(scope, report, status)
+def _not_ours(record: logging.LogRecord) -> bool:
+    """Keep the page's own questions, and the token in them, out of the access log."""
+    return "/__fastapi_hmr__/" not in str(record.args)
 
 
 def _debugger() -> bool:

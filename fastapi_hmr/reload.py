@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from fastapi_hmr.engine import Broken, Built, Engine, NeedsRestart, Outcome, Unchanged
 from fastapi_hmr.events import AssetsChanged, Event, FileChange, Reloaded, ReloadFailed, ReloadLevel
 from fastapi_hmr.exceptions import StartupFailed
+from fastapi_hmr.hot import host
 from fastapi_hmr.switch import Switch
 from fastapi_hmr.tracebacks import ErrorReport
 from fastapi_hmr.watcher import Watcher
@@ -25,13 +26,15 @@ ASSETS = frozenset(
 class Hooks:
     """What a reload tells others.
 
-    `show` gets every event, `describe` turns an exception into a report, `restart` replaces the process and
-    returns only where it can't.
+    `show` gets every event, `notice` a line about something else, `describe` turns an exception into a report,
+    `restart` replaces the process and returns only where it can't, `settled` hears that a generation has come up.
     """
 
     show: Callable[[Event], None]
+    notice: Callable[[str], None]
     describe: Callable[[BaseException], ErrorReport]
     restart: Callable[[str], Awaitable[None]]
+    settled: Callable[[], None] = lambda: None
 
 
 @dataclass(slots=True)
@@ -91,8 +94,10 @@ class Reloader:
         return path in self._restart_files or self._included(str(path)) or self._engine.concerns(path)
 
     async def _first(self, save: _Save) -> None:
+        host.begin()
         outcome = await self._engine.start()
         if isinstance(outcome, Broken):
+            await host.rollback()
             await self._failed(self._hooks.describe(outcome.error), save)
         else:
             await self._switch_to(outcome, save)
@@ -125,6 +130,7 @@ class Reloader:
         return outcome
 
     async def _build(self, save: _Save) -> Outcome:
+        host.begin()
         outcome = await self._engine.apply(save.changes)
         included = [path.name for path in save.files if self._included(str(path)) and path.suffix != ".py"]
         if isinstance(outcome, Unchanged) and included:
@@ -138,6 +144,8 @@ class Reloader:
             self._hooks.show(AssetsChanged(assets))
 
     async def _settle(self, outcome: Outcome, save: _Save) -> None:
+        if not isinstance(outcome, Built):
+            await host.rollback()
         match outcome:
             case Built(level=ReloadLevel.PATCH):
                 await self._patched(outcome, save)
@@ -151,31 +159,45 @@ class Reloader:
                 await self._restart(outcome.reason, save)
 
     async def _patched(self, built: Built, save: _Save) -> None:
+        await host.built()
         self._engine.commit()
         generation = self._switch.renew()
         self._broken = False
         self._switch.open_gate()
         self._hooks.show(_reloaded(generation, built, save))
+        self._tell(await host.commit((), carried=True))
+
+    def _tell(self, notes: Iterable[str]) -> None:
+        for note in notes:
+            self._hooks.notice(note)
 
     async def _switch_to(self, built: Built, save: _Save) -> None:
         try:
+            await host.built()
             generation = await self._replace(built)
         except StartupFailed as failure:
-            self._engine.rollback()
-            self._between = True
+            await self._step_back()
             await self._failed(self._hooks.describe(failure.__cause__ or failure), save)
             return
         if generation is None:  # a newer save is waiting: the edit stays pending and is built together with it
-            self._engine.rollback()
-            self._between = True
+            await self._step_back()
             return
         self._between = self._broken = False
-        self._engine.commit()
         self._hooks.show(_reloaded(generation, built, save))
+        self._tell([self._switch.not_carried] if self._switch.not_carried else [])
+        self._tell(await host.commit(built.modules, carried=self._switch.carried))
+        self._hooks.settled()
+
+    async def _step_back(self) -> None:
+        self._engine.rollback()
+        self._between = True
+        await host.rollback()
 
     async def _replace(self, built: Built) -> str | None:
         """Switch to what was built; None where a newer save came while it was starting."""
-        switching = asyncio.ensure_future(self._switch.replace(built.target, reason=built.reason))
+        switching = asyncio.ensure_future(
+            self._switch.replace(built.target, reason=built.reason, commit=self._engine.commit)
+        )
         overtaken = asyncio.ensure_future(self._watcher.news(self._matters))
         try:
             await asyncio.wait({switching, overtaken}, return_when=asyncio.FIRST_COMPLETED)

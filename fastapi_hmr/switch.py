@@ -88,8 +88,10 @@ class Switch:
         if gate is not None and not gate.done():
             gate.set_result(None)
 
-    async def replace(self, app: Any, *, reason: str) -> str:
+    async def replace(self, app: Any, *, reason: str, commit: Callable[[], None] = lambda: None) -> str:
         """Retire the current generation, start `app` as the next and serve it; returns its id.
+
+        `commit` is called once that is certain, before the first request is let through.
 
         Raises StartupFailed; then, as after a cancellation, no generation runs and the gate stays closed until
         `restore()`, `fail()` or another `replace()`.
@@ -97,6 +99,7 @@ class Switch:
         self.close_gate()
         signal_fastapi_reloader()
         if self._carry(app, reason):
+            commit()
             self.open_gate()
             return self.generation
         if self._current is not None:
@@ -112,6 +115,7 @@ class Switch:
         self._current, self.generation = new, start.generation
         if old is not None:
             self._let_go(old)
+        commit()
         self.open_gate()
         return start.generation
 

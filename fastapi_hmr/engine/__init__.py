@@ -2,5 +2,6 @@
 
 from fastapi_hmr.engine.engine import Broken, Built, Engine, NeedsRestart, Outcome, Unchanged
 from fastapi_hmr.engine.mechanisms import Mechanisms
+from fastapi_hmr.engine.places import Places
 
-__all__ = ["Broken", "Built", "Engine", "Mechanisms", "NeedsRestart", "Outcome", "Unchanged"]
+__all__ = ["Broken", "Built", "Engine", "Mechanisms", "NeedsRestart", "Outcome", "Places", "Unchanged"]

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from fastapi_hmr.engine.affected import OnlyNewProcess, Plan, Planner
 from fastapi_hmr.engine.eviction import evict
@@ -68,6 +68,7 @@ class Engine:
 
     `roots` hold first-party code; `module` is the app's, imported by its real name; `resolve` gets the app from it.
     `in_request` tells whether the running code serves a request, and is not left from the app's start.
+    `before_attempt` is called each time modules are about to run, for what they may leave elsewhere.
     `cold` is the argv of a child process that starts the app the same way and exits with 0 if that works.
     """
 
@@ -80,6 +81,7 @@ class Engine:
         cold: Sequence[str] | None = None,
         import_timeout: float = 30.0,
         in_request: Callable[[], bool] | None = None,
+        before_attempt: Callable[[], None] = lambda: None,
         mechanisms: Mechanisms = ALL,
     ) -> None:
         self.target: object | None = None
@@ -92,6 +94,7 @@ class Engine:
         self._places = Places(roots)
         self._tracker = Tracker(self.records, self._places, mechanisms)
         self._planner = Planner(self.records, self._places)
+        self._before_attempt = before_attempt
         self._patching = Patching(self.records, in_request) if mechanisms.patch else None
         if self._patching is not None:
             self._tracker.on_code = self._patching.watch
@@ -163,6 +166,11 @@ class Engine:
             self._settled()
             return Unchanged("no module imported or read what changed")
         return await self._climb(plan, f"{explain(plan)}{NOT_IN_PLACE}{patched}" if patched else explain(plan))
+
+    def pin(self, codes: Iterable[CodeType]) -> None:
+        """Never patch these functions in place: what they made lives on, and a patch would not reach it."""
+        if self._patching is not None:
+            self._patching.pin(codes)
 
     async def reimport(self, reason: str) -> Built | Broken:
         """Run every first-party module again, whatever changed: somebody knows of a reason that we can't see."""
@@ -254,6 +262,7 @@ class Engine:
             self._patching.end()
 
     def _begin(self) -> Transaction:
+        self._before_attempt()
         if self._patching is not None:
             self._patching.begin()
         return Transaction(self._tracker, self._planner, self._hook, self._module, self._resolve, self._mechanisms)

@@ -122,6 +122,11 @@ class RunRecord:
         """True if that code ran during a start, or if nothing can be known."""
         return self._tool is None or code in self._ran
 
+    def pin(self, codes: Iterable[CodeType]) -> None:
+        """Take these for code that ran in a start."""
+        for code in codes:
+            self._ran.add(code)
+
     def called(self, code: CodeType) -> bool:
         """True if that code ran at all."""
         return code in self._called

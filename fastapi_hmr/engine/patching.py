@@ -34,6 +34,10 @@ class Patching:
         """A module's code is about to run."""
         self._ran.watch(code)
 
+    def pin(self, codes: Iterable[CodeType]) -> None:
+        """Take these functions for ones that ran in a start."""
+        self._ran.pin(codes)
+
     def begin(self) -> None:
         """A start begins: imports, the building of the app, and its lifespan."""
         if not self._starting:
