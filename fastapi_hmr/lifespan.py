@@ -110,11 +110,16 @@ class Lifespan:
             await self._app(scope, self._inbox.get, self._send)
         except BaseException as error:  # a SystemExit in a task would end the event loop
             self._error = error
-            if self._started.is_set() and not self._stopping and self._failure is None:
+            if self._died(error):
                 logger.exception("The app's lifespan ended while the app was being served.")
         finally:
             self._started.set()
             self._stopped.set()
+
+    def _died(self, error: BaseException) -> bool:
+        """Whether it ended under way. A cancellation is the end of the loop, or the app's own wish."""
+        expected = self._stopping or self._failure is not None or isinstance(error, asyncio.CancelledError)
+        return self._started.is_set() and not expected
 
     async def _send(self, message: dict[str, Any]) -> None:
         kind = message["type"]

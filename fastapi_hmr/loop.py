@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any
 
 LAST_WAIT_S = 0.5
-"""How long each kind of leftover may take to end: tasks, async generators, the default executor."""
+"""How long each kind of leftover may take to end: tasks, async generators."""
 
 logger = logging.getLogger("uvicorn.error")
 
@@ -99,7 +99,8 @@ def _close(loop: asyncio.AbstractEventLoop) -> None:
         if not all(task.done() for task in tasks):  # it has been said, and what they hold open can't be closed
             loop.set_exception_handler(lambda _loop, _context: None)
         _within_bounds(loop, loop.shutdown_asyncgens())
-        _within_bounds(loop, loop.shutdown_default_executor())
+        # Threads of the default executor are not joined: uvloop does that without a bound. `loop.close()` lets go of
+        # them, and the interpreter waits for them at its end, watched by the watchdog.
     finally:
         asyncio.set_event_loop(None)
         loop.close()
