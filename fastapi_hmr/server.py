@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,6 +19,8 @@ from fastapi_hmr.listen import SOCKET_VARIABLE, Bound, bind
 from fastapi_hmr.watchdog import Watchdog
 
 __all__ = ["Beginning", "Bound", "HmrServer", "bind", "replace_process"]
+
+logger = logging.getLogger("uvicorn.error")
 
 EXIT_DRAIN_S = 2.0
 """How long an exit waits for requests in flight, unless `--timeout-graceful-shutdown` says otherwise."""
@@ -70,7 +74,10 @@ class HmrServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End streams, wait for the requests in flight, then shut the app down; each within a bound."""
         self._watchdog.on_exit()
-        await self._end_streams()
+        try:
+            await self._end_streams()
+        except Exception:  # an exit goes on whatever happens
+            logger.exception("Ending the open streams failed.")
         ending = asyncio.ensure_future(super().shutdown(sockets))
         await self._until_forced(ending)
         forced = self.force_exit
@@ -103,6 +110,28 @@ class HmrServer(uvicorn.Server):
     def _remove_socket_file(self) -> None:
         if self.config.uds:
             Path(self.config.uds).unlink(missing_ok=True)
+
+    @property
+    def certificate_files(self) -> frozenset[Path]:
+        """The files that `renew_certificate` reads: to be watched."""
+        files = (self.config.ssl_certfile, self.config.ssl_keyfile)
+        return frozenset(Path(file).resolve() for file in files if file)
+
+    def renew_certificate(self) -> str | None:
+        """Let new connections see the certificate that is on disk now; open ones go on.
+
+        Returns why it can't be used, if so; then the old one stays. One file of two being written is such a case.
+        """
+        context = self.config.ssl
+        if context is None or not self.config.ssl_certfile:
+            return None
+        files = (self.config.ssl_certfile, self.config.ssl_keyfile, self.config.ssl_keyfile_password)
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*files)  # on failure it would be half changed
+            context.load_cert_chain(*files)
+        except OSError as error:  # an SSLError is one
+            return f"can't use the certificate in {files[0]} ({error.strerror or error}): the one before stays in use"
+        return None
 
     def stop_accepting(self) -> None:
         """Leave new connections in the kernel's queue, from where a new process on the same socket takes them."""

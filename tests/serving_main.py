@@ -112,6 +112,11 @@ class Main:
         gc.collect()  # a generator that was cancelled at its yield ends when it is collected
         return serving_app.EVENTS
 
+    async def do_certificate(self, _command: dict[str, Any]) -> str | None:
+        """Read the certificate again."""
+        assert all(file.is_absolute() for file in self.server.certificate_files)
+        return self.server.renew_certificate()
+
     async def do_tasks(self, _command: dict[str, Any]) -> int:
         """How many requests are in flight, at the gate or behind it."""
         return len(self.server.server_state.tasks)

@@ -306,16 +306,39 @@ def test_concurrency_limit_is_uvicorns() -> None:
         assert process.get().status_code == 200
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+def make_certificate(folder: Path) -> tuple[str, str]:
     """A certificate for localhost that its own key has signed, and the key."""
-    folder = tmp_path_factory.mktemp("tls")
     command = (
         "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost "
         "-addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout key.pem -out cert.pem"
     )
     subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)
     return str(folder / "cert.pem"), str(folder / "key.pem")
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """One for all tests that don't change it."""
+    return make_certificate(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_certificate_is_renewed(tmp_path: Path, loop: str) -> None:
+    """New connections see the new one, open ones go on; one that can't be used leaves the old in use, and says so."""
+    cert, key = make_certificate(tmp_path)
+    with serving(ssl_certfile=cert, ssl_keyfile=key, loop=loop) as process:
+        before = Path(cert).read_text()
+        with httpx.Client(verify=ssl.create_default_context(cafile=cert), timeout=30) as client:
+            url = f"https://127.0.0.1:{process.port}/"
+            assert client.get(url).json() == 1
+            Path(cert).write_text("-----BEGIN CERTIFICATE-----")
+            refused = process.do("certificate")["value"]
+            assert refused.startswith(f"can't use the certificate in {cert} (")
+            assert ssl.get_server_certificate(("127.0.0.1", process.port)) == before
+            make_certificate(tmp_path)
+            assert process.do("certificate")["value"] is None
+            assert ssl.get_server_certificate(("127.0.0.1", process.port)) == Path(cert).read_text() != before
+            assert client.get(url).json() == 1
 
 
 @pytest.mark.parametrize(("http", "loop"), [("h11", "asyncio"), ("httptools", "uvloop")])
