@@ -19,7 +19,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "exceptions tracebacks audit codes kept exchange interop loop watchdog",
         "config events facts hot listen",
         "resolve ignore lifespan touched leaks",
-        "watcher engine discover terminal generation browser carry",
+        "watcher engine discover terminal generation browser carry coldstart",
         "switch",
         "reload server",
         "main",
@@ -32,7 +32,8 @@ LAZY = {
     ("__init__", "__getattr__", "main"),  # `import fastapi_hmr` stays free
     ("cli", "_serve", "main"),  # `--help` and wrong options need no server
     ("main", "_uvicorn_config", "browser"),  # without --reload there is no browser part
-    ("main", "_render", "browser.pages"),  # an app that starts needs no error page
+    ("main", "_render", "browser.guard"),  # an app that starts needs no error page
+    ("main", "_render", "browser.pages"),
 }
 """Function, and what of ours it imports when it is called. They point down like all others."""
 DOORS = {

@@ -95,6 +95,10 @@ class Process:
             for effect in record.effects:
                 attempt(effect.redo, effect)
 
+    def rest(self) -> None:
+        """No module will run for a while: let go of what was seen, such as tasks that have ended since."""
+        self._mark = {}
+
     def finish(self, records: Iterable[Record]) -> None:
         """What these modules did is gone for good."""
         for record in records:

@@ -195,7 +195,7 @@ class Transaction:
         for record in gone:
             self._records.add(record)
         tracker.process.redo(gone)
-        tracker.process.mark()
+        tracker.process.rest()
         for attributes, child, module in reversed(self._bound):
             attributes[child] = module
         self._hook.orphaned.clear()
@@ -212,6 +212,7 @@ class Transaction:
         """The new modules are what there is; let go of the old ones."""
         old = [record for name, record in self._before.items() if self._records.get(name) is not record]
         self._tracker.process.finish(old)
+        self._tracker.process.rest()
         for record in old:
             hmr.dispose(record.module)
         self._tracker.influence.begin()
