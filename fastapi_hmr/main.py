@@ -181,6 +181,10 @@ class DevServer:
             self.browser.publish(event)
 
     def _describe(self, error: BaseException) -> ErrorReport:
+        if isinstance(error, ModuleNotFoundError) and error.name == "fastapi_reloader":
+            error.add_note(
+                "fastapi-reloader is an extra: pip install 'fastapi-hmr[all]' (or drop it: --reload is enough)"
+            )
         return report(error, roots=self.config.roots)
 
     async def _end_streams(self) -> None:
