@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 import signal
 import threading
@@ -43,9 +44,9 @@ def hide(task: asyncio.Task[Any]) -> None:
     asyncio._unregister_task(task)  # noqa: SLF001 - documented, under "Extending asyncio"
 
 
-def hidden[T](coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-    """A task of ours: `asyncio.all_tasks()` does not know it."""
-    task = asyncio.get_running_loop().create_task(coroutine)
+def hidden[T](coroutine: Coroutine[Any, Any, T], context: contextvars.Context | None = None) -> asyncio.Task[T]:
+    """A task of ours: `asyncio.all_tasks()` does not know it. It runs in this context, or in a copy of the current."""
+    task = asyncio.get_running_loop().create_task(coroutine, context=context)
     hide(task)
     return task
 

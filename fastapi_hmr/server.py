@@ -16,6 +16,7 @@ from types import FrameType
 import uvicorn
 
 from fastapi_hmr.listen import SOCKET_VARIABLE, Bound, bind
+from fastapi_hmr.loop import hidden
 from fastapi_hmr.watchdog import Watchdog
 
 __all__ = ["Beginning", "Bound", "HmrServer", "bind", "replace_process"]
@@ -78,7 +79,7 @@ class HmrServer(uvicorn.Server):
             await self._end_streams()
         except Exception:  # an exit goes on whatever happens
             logger.exception("Ending the open streams failed.")
-        ending = asyncio.ensure_future(super().shutdown(sockets))
+        ending = hidden(super().shutdown(sockets))
         await self._until_forced(ending)
         forced = self.force_exit
         if not ending.done():
@@ -87,13 +88,13 @@ class HmrServer(uvicorn.Server):
             await self._close()
         self._remove_socket_file()
 
-    async def _until_forced(self, ending: asyncio.Future[None]) -> None:
+    async def _until_forced(self, ending: asyncio.Task[None]) -> None:
         grace = self.config.timeout_graceful_shutdown
         until = asyncio.get_running_loop().time() + (EXIT_DRAIN_S if grace is None else grace + ABORT_S)
         while not ending.done() and not self.force_exit and asyncio.get_running_loop().time() < until:
             await asyncio.wait({ending}, timeout=0.05)
 
-    async def _abort(self, ending: asyncio.Future[None]) -> None:
+    async def _abort(self, ending: asyncio.Task[None]) -> None:
         """Cancel what is still in flight, then cut the connections of what is deaf to that."""
         for task in list(self.server_state.tasks):
             task.cancel()

@@ -236,10 +236,21 @@ class Switch:
             self._stopping = None
 
     def _imported(self) -> Variables:
-        """The ContextVars that the app's modules have set: under uvicorn its lifespan and requests see them."""
+        """The ContextVars that the app's modules have set: under uvicorn its lifespan and requests see them.
+
+        Those of modules that did not run again were set for an earlier generation.
+        """
         none = object()
-        now = contextvars.copy_context()
-        return tuple((name, value) for name, value in now.items() if self._base.get(name, none) is not value)
+        context = contextvars.copy_context()
+        now = {name: value for name, value in context.items() if self._base.get(name, none) is not value}
+        old = self._current or self._previous
+        names = {variable.name for variable in now}
+        before = [
+            (variable, value)
+            for variable, value in (old.variables if old is not None else ())
+            if variable not in now and (variable.name not in names or _is_global(variable))
+        ]
+        return (*before, *now.items())
 
     async def _start(self, app: ASGIApp, target: Any, idle: bool, start: Start, variables: Variables) -> Generation:
         context = self._base.copy()
@@ -321,6 +332,15 @@ class Switch:
             logger.info("Waiting for application shutdown.")
             await current.lifespan.shutdown()
             logger.info("Application shutdown complete.")
+
+
+def _is_global(variable: contextvars.ContextVar[Any]) -> bool:
+    """Whether a module has this variable; if not, one of the same name has taken its place where that was set."""
+    return any(value is variable for module in list(sys.modules.values()) for value in _globals(module))
+
+
+def _globals(module: Any) -> list[Any]:
+    return list(getattr(module, "__dict__", {}).values())
 
 
 def _tell(app: Any, start: Start) -> None:

@@ -1,6 +1,7 @@
 """The gate, the ids, what the app sees of a request, and what is served when there is nothing good to serve."""
 
 import asyncio
+import contextvars
 import sys
 import threading
 import types
@@ -482,3 +483,31 @@ async def test_receive_that_is_cancelled_from_outside_stays_cancelled() -> None:
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
+
+
+async def test_variables_of_modules_that_did_not_run_again_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a module set in a ContextVar when it was imported is seen by later generations too; its successor replaces it."""
+
+    def imported(name: str, module: str) -> contextvars.ContextVar[str]:
+        variable: contextvars.ContextVar[str] = contextvars.ContextVar(name)
+        monkeypatch.setitem(sys.modules, module, types.ModuleType(module))
+        monkeypatch.setattr(sys.modules[module], "VARIABLE", variable, raising=False)
+        return variable
+
+    async def load(**values: str) -> None:
+        for module, value in values.items():
+            variables.append(imported("same name", module))
+            variables[-1].set(value)
+        await switch.replace(app, reason="a save")
+
+    async def app(_scope: Any, _receive: Any, _send: Any) -> None:
+        seen.append([variable.get("unset") for variable in variables])
+
+    variables: list[contextvars.ContextVar[str]] = []
+    seen: list[list[str]] = []
+    switch = Switch(render=render)
+    for values in ({"kept": "a", "edited": "b"}, {"edited": "c"}):
+        await asyncio.create_task(load(**values))  # each save has a context of its own
+        await Call(switch).task
+    first, second = ["a", "b"], ["a", "unset", "c"]
+    assert seen == [first, first, second, second]  # the lifespan and a request of each
