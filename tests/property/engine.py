@@ -9,13 +9,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.conformance import Engine as Plain
+from tests.conformance import WithPatches
 
 ASK = "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); sys.exit(s.recv(1) != b'0')"
 TIMEOUT_S = 30.0
 
 
-class Engine(Plain):
+class Engine(WithPatches):
     """A probe in a new interpreter costs a second of imports; in a fork of this process, what the app itself costs."""
 
     def __init__(self, root: Path, entry: str) -> None:

@@ -37,12 +37,21 @@ def load_suite() -> tuple[Any, Any]:
     return importlib.import_module("hotcold.run"), importlib.import_module("hotcold.spec")
 
 
-def preloading_zygote(zygote_module: Any, names: Sequence[str]) -> type:
-    """The suite's fork server with more preloaded, so that a forked answer costs what the app costs."""
+def preloading_zygote(zygote_module: Any, names: Sequence[str], *, frozen: bool) -> type:
+    """The suite's fork server with more preloaded, so that a forked answer costs what the app costs.
+
+    `frozen` spares cold processes from collecting what was preloaded; an engine looks into the heap, and must see it all.
+    """
 
     class Preloading(zygote_module.Zygote):  # type: ignore[misc]  # the suite is not typed
         def __init__(self, python: str) -> None:
-            code = f"import sys; sys.path.append({str(ROOT)!r}); from hotcold import zygote; zygote.PRELOAD += {list(names)!r}; zygote.serve()"
+            freeze = "gc.collect(); gc.freeze()" if frozen else "pass"
+            code = (
+                f"import contextlib, gc, importlib, sys; sys.path.append({str(ROOT)!r}); from hotcold import zygote\n"
+                f"for name in [*zygote.PRELOAD, *{list(names)!r}]:\n"
+                f"    with contextlib.suppress(ImportError): importlib.import_module(name)\n"
+                f"{freeze}; zygote.serve()"
+            )
             env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "PYTHONWARNINGS": "ignore"}
             self.proc = subprocess.Popen(
                 [python, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=SUITE, env=env
@@ -62,9 +71,9 @@ class Runners:
     def __init__(self, run: Any, engine: str) -> None:
         zygote_module = importlib.import_module("hotcold.zygote")
         self.parts = []
-        for names in (HEAVY, [*HEAVY, engine.partition(":")[0]]):
+        for names, frozen in ((HEAVY, True), ([*HEAVY, engine.partition(":")[0]], False)):
             runner = run.Runner(sys.executable)
-            make = preloading_zygote(zygote_module, names)
+            make = preloading_zygote(zygote_module, names, frozen=frozen)
             runner.zygote = functools.partial(self.free_or_new, runner, make)
             self.parts.append(runner)
         self.cold, self.hot = self.parts[0].cold, self.parts[1].hot

@@ -154,8 +154,19 @@ def main_text(project: Project) -> str:
 
 
 def main_modules(project: Project) -> list[Module]:
-    """What main imports, in order."""
-    found = [m for m in project.modules.values() if m.direct]
+    """What main imports, in order.
+
+    Also what functions import late: what such a module did to others at the first request would be state of requests,
+    which a kept app has and a cold start has not.
+    """
+    late = {
+        ref.module
+        for module in project.modules.values()
+        for block in module.blocks
+        for slot, ref in block.refs.items()
+        if KINDS[block.kind].slots[slot].late
+    }
+    found = [m for m in project.modules.values() if m.direct or m.ident in late]
     return found[::-1] if project.main["note"] % 5 == 4 else found
 
 

@@ -56,7 +56,7 @@ def fewer_saves(history: History, fails: Callable[[History], bool]) -> History:
         if fails(candidate):
             history = candidate
     for request in history.observe:
-        candidate = replace(history, observe=[request])
+        candidate = replace(history, observe=[request, request])
         if fails(candidate):
             return candidate
     return history

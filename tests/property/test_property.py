@@ -10,7 +10,7 @@ from tests.property.search import Tally, search, smallest
 
 SEED = 7_000
 CHUNKS, SIZE = 20, 15
-EDITS, MODULES = 6, 22
+EDITS, MODULES = 5, 20
 SHRINK_S = 60.0
 
 
