@@ -9,6 +9,7 @@ from types import CodeType, ModuleType
 
 from fastapi_hmr.engine.affected import OnlyNewProcess, Plan, Planner
 from fastapi_hmr.engine.eviction import evict
+from fastapi_hmr.engine.garbage import Garbage
 from fastapi_hmr.engine.loader import Finder, ImportHook
 from fastapi_hmr.engine.mechanisms import ALL, Mechanisms
 from fastapi_hmr.engine.patching import Patching
@@ -100,6 +101,7 @@ class Engine:
             self._tracker.on_code = self._patching.watch
         self._finder = Finder(self._tracker)
         self._hook = ImportHook(self._tracker)
+        self._garbage = Garbage()
         self._probe: Probe | None = None
         self._transaction: Transaction | None = None
         self._previous: object | None = None
@@ -126,6 +128,7 @@ class Engine:
         """Take all hooks out. The modules stay as they are."""
         if self._installed:
             self._installed = False
+            self._garbage.close()
             self._hook.uninstall()
             self._finder.uninstall()
             self._tracker.uninstall()
@@ -207,9 +210,11 @@ class Engine:
         if transaction is not None:
             self._started()
             transaction.commit()
-            self._previous = None
+            first, self._previous = self._previous is None, None
             self._settled()
             del transaction
+            if not first:
+                self._garbage.dropped()
             if any(record.classes for record in self.records.values()):
                 gc.collect()  # the app asks for __subclasses__(): it must not see those of the last generation
 

@@ -46,7 +46,6 @@ class Foreign:
         """Libraries whose registries an adapter looks after: to undo an entry twice is to leave a half."""
         self._watched: dict[int, Watched] = {}
         self._reached: dict[str, dict[int, None]] = {}
-        self._vocabulary: dict[int, tuple[CodeType, frozenset[str], frozenset[Any]]] = {}
 
     def imported(self, record: Record, module: ModuleType, fromlist: Sequence[str]) -> None:
         """A first-party module imported a library, or names from it."""
@@ -194,7 +193,7 @@ class Foreign:
         """All names and plain constants in a module's code."""
         if record.code is None:
             return frozenset(), frozenset()
-        known = self._vocabulary.get(id(record.code))
+        known = record.vocabulary  # kept there, so that it goes when the record goes
         if known is None or known[0] is not record.code:
             names: set[str] = set()
             constants: set[Any] = set()
@@ -204,7 +203,7 @@ class Foreign:
                 names.update(code.co_names)
                 constants.update(const for const in code.co_consts if type(const) in {str, int, bytes})
                 todo += [const for const in code.co_consts if isinstance(const, CodeType)]
-            known = self._vocabulary[id(record.code)] = (record.code, frozenset(names), frozenset(constants))
+            known = record.vocabulary = (record.code, frozenset(names), frozenset(constants))
         return known[1], known[2]
 
 

@@ -193,18 +193,31 @@ class RunRecord:
                 self._note_readers(inner)
 
 
+class _CodeReference(weakref.ref[CodeType]):
+    """A reference that knows the identity of what it referred to."""
+
+    __slots__ = ("key",)
+
+    def __init__(self, code: CodeType, callback: Callable[["_CodeReference"], object]) -> None:
+        super().__init__(code, callback)  # type: ignore[call-arg]  # a plain ref's __init__ takes what its __new__ takes
+        self.key = id(code)
+
+
 class _CodeSet:
     """A set of code objects by identity that doesn't keep them alive (equal code objects are common)."""
 
-    __slots__ = ("_references",)
+    __slots__ = ("_forget", "_references")
 
     def __init__(self) -> None:
-        self._references: dict[int, weakref.ref[CodeType]] = {}
+        references: dict[int, _CodeReference] = {}
+        # One callback for all: an app has thousands of functions, and each is in several sets.
+        self._forget: Callable[[_CodeReference], object] = lambda dead: references.pop(dead.key, None)
+        self._references = references
 
     def add(self, code: CodeType) -> None:
-        key, references = id(code), self._references
-        if key not in references:
-            references[key] = weakref.ref(code, lambda _dead: references.pop(key, None))
+        key = id(code)
+        if key not in self._references:
+            self._references[key] = _CodeReference(code, self._forget)
 
     def __contains__(self, code: object) -> bool:
         return id(code) in self._references

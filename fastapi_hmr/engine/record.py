@@ -47,6 +47,8 @@ class Record:
     """It ran more than once for one generation: after a failure, for each of its importers."""
     classes: bool = False
     """Whether its code asks for `__subclasses__`."""
+    vocabulary: tuple[CodeType, frozenset[str], frozenset[Any]] | None = None
+    """The names and the plain constants in some code of this module, looked up once."""
 
     def inherit(self, earlier: "Record") -> None:
         """The module ran before in this process: it failed and was tried again, or the app reloaded it.
