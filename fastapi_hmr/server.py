@@ -25,6 +25,9 @@ logger = logging.getLogger("uvicorn.error")
 
 EXIT_DRAIN_S = 2.0
 """How long an exit waits for requests in flight, unless `--timeout-graceful-shutdown` says otherwise."""
+TICK_S = 0.01
+FIRST_REQUEST_S = 0.5
+"""How long a connection without any request so far may take to send one before a new process takes over."""
 ABORT_S = 0.5
 """How long cancelled requests, and then connections that were cut, may take to be gone."""
 
@@ -134,10 +137,43 @@ class HmrServer(uvicorn.Server):
             return f"can't use the certificate in {files[0]} ({error.strerror or error}): the one before stays in use"
         return None
 
-    def stop_accepting(self) -> None:
-        """Leave new connections in the kernel's queue, from where a new process on the same socket takes them."""
+    async def finish_connections(self) -> None:
+        """Take no more connections, end those that there are, and shut the app down; listening goes on elsewhere."""
+        connections = self.server_state.connections
+        await self._stop_accepting()
+        # Clients that have just connected are about to send something, and would be reset.
+        await _while(lambda: any(_is_new(connection) for connection in connections), FIRST_REQUEST_S)
+        for connection in list(connections):
+            connection.shutdown()
+        await self._end_streams()
+        await self._close()
+        await _while(lambda: bool(connections), ABORT_S)  # the last bytes are written
+
+    async def _stop_accepting(self) -> None:
+        """Leave connections in the kernel's queue.
+
+        asyncio drops those that it has accepted but not yet connected when its server is closed, so that it is told
+        first to accept no more; uvloop, which has no reader for it, does not.
+        """
+        loop = asyncio.get_running_loop()
+        for sock in [sock for server in self.servers for sock in server.sockets]:
+            with contextlib.suppress(RuntimeError, NotImplementedError):  # other loops may refuse to be asked
+                loop.remove_reader(sock.fileno())
+        await asyncio.sleep(TICK_S)
         for server in self.servers:
             server.close()
+
+
+async def _while(condition: Callable[[], bool], seconds: float) -> None:
+    """Wait until the condition no longer holds, within a bound. uvicorn tells nobody of its connections."""
+    until = asyncio.get_running_loop().time() + seconds
+    while condition() and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110 - there is no event of it
+        await asyncio.sleep(TICK_S)
+
+
+def _is_new(connection: object) -> bool:
+    """Whether a connection of HTTP has had no request yet; uvicorn makes a `cycle` of each."""
+    return getattr(connection, "cycle", connection) is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +185,14 @@ class Beginning:
 
 
 async def replace_process(server: HmrServer, sock: socket.socket, beginning: Beginning) -> None:
-    """Re-execute this process on the same listening socket. Only returns by raising OSError."""
+    """Re-execute this process on the same listening socket. Only returns by raising OSError.
+
+    From its begin new connections wait in the kernel's queue, for the new process; what was accepted before is
+    still answered by the old code, within the bounds of an exit.
+    """
     descriptor = os.dup(sock.fileno())  # asyncio closes the original when it stops accepting
     os.set_inheritable(descriptor, True)
-    server.stop_accepting()
-    for connection in list(server.server_state.connections):
-        connection.shutdown()
-    await asyncio.sleep(0)  # closed connections write their last bytes
+    await server.finish_connections()
     sys.stdout.flush()
     sys.stderr.flush()
     environment = {**beginning.environment, SOCKET_VARIABLE: str(descriptor)}

@@ -66,6 +66,8 @@ class Switch:
         self._leaving: dict[asyncio.Task[None], Generation] = {}  # replaced, but something is still in flight
         self._starting: asyncio.Task[Generation] | None = None
         self._gate: asyncio.Future[None] | None = None
+        self._at_gate = 0
+        self._gate_left = asyncio.Event()
         self._report = _STARTING
         self._ending = False
         self._base = contextvars.copy_context()
@@ -280,12 +282,19 @@ class Switch:
 
     async def _through_gate(self) -> bool:
         """Whether the gate opened in time. A gate that closes again meanwhile is waited for too."""
-        with contextlib.suppress(TimeoutError):
+        self._at_gate += 1
+        self._gate_left.clear()
+        try:
             async with asyncio.timeout(self._gate_timeout):
                 while self._gate is not None:
                     await asyncio.shield(self._gate)
-                return True
-        return False
+        except TimeoutError:
+            return False
+        finally:
+            self._at_gate -= 1
+            if not self._at_gate:
+                self._gate_left.set()
+        return True
 
     async def _unavailable(self, report: ErrorReport, scope: Scope, send: Send) -> None:
         prefix = ""
@@ -305,6 +314,8 @@ class Switch:
             self._starting.cancel()
             await asyncio.wait({self._starting})  # bounded, as above
         self.open_gate()
+        if self._at_gate:  # who waited is answered by what still runs
+            await self._gate_left.wait()
         for generation in self._all():
             generation.ending = True
             await generation.retire()

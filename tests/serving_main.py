@@ -123,7 +123,7 @@ class Main:
 
     async def do_restart(self, _command: dict[str, Any]) -> None:
         """A new process on the same socket."""
-        await self.switch.close()
+        self.switch.close_gate()
         await replace_process(self.server, self.bound.socket, self.beginning)
 
 

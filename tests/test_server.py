@@ -176,9 +176,10 @@ def test_inherited_socket_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
             assert bound.notes == ()
 
 
-def test_restart_refuses_nobody() -> None:
+@pytest.mark.parametrize(("http", "loop"), [("h11", "asyncio"), ("httptools", "uvloop")])
+def test_restart_refuses_nobody(http: str, loop: str) -> None:
     """A new process on the same socket: every connection made meanwhile is answered, by one or the other."""
-    with serving(port_given=False) as process:
+    with serving(port_given=False, http=http, loop=loop) as process:
         process.replace(2)
         process_id = process.process.pid
         answers: list[int] = []
@@ -188,24 +189,46 @@ def test_restart_refuses_nobody() -> None:
         def ask() -> None:
             while not stop.is_set():
                 try:
-                    answers.append(process.get("/").json())
+                    response = process.get()
+                    assert response.status_code == 200, response.text
+                    answers.append(response.json())
                 except Exception as error:
                     failures.append(error)
 
-        client = threading.Thread(target=ask)
-        client.start()
+        clients = [threading.Thread(target=ask) for _ in range(3)]
+        for client in clients:
+            client.start()
         wait_until(lambda: len(answers) > 2, "an answer")
         process.begin("restart")
         process.ready()  # the new process starts version 1
         wait_until(lambda: answers[-1] == 1, "an answer of the new process")
         stop.set()
-        client.join()
+        for client in clients:
+            client.join()
         assert failures == []
         assert set(answers) == {1, 2}
         assert process.process.pid == process_id
         assert process.process.poll() is None
         process.replace(3)
         assert process.get().json() == 3
+
+
+def test_restart_lets_requests_finish() -> None:
+    """What was under way is answered by the old process; streams and sockets end as in a reload."""
+    with (
+        serving() as process,
+        Stream(process, "/slow?seconds=0.5") as request,
+        Stream(process, "/sse") as stream,
+        process.websocket() as socket_,
+    ):
+        process.wait_for("slow 1")
+        stream.until(b"data:")
+        process.begin("restart")
+        request.until(b"[1,true]")
+        stream.until(b"0\r\n\r\n")
+        assert close_code(socket_) == 1012
+        process.ready()
+        assert process.get().json() == 1
 
 
 MIXES = [
