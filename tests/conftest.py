@@ -1,5 +1,6 @@
 """Fixtures for tests that edit real files under a real server."""
 
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,15 @@ type Serve = Callable[..., Server]
 def anyio_backend() -> str:
     """Async tests run on asyncio, as the product does."""
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _uvicorn_logs_as_imported() -> None:
+    """A uvicorn.Config made by another test has set up its loggers for the whole process: undo that."""
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate, logger.disabled = [], True, False
+        logger.setLevel(logging.NOTSET)
 
 
 @pytest.fixture
