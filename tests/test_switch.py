@@ -10,15 +10,9 @@ from typing import Any
 
 import pytest
 import uvicorn.middleware.wsgi
-from fastapi import APIRouter, FastAPI
-from starlette.applications import Starlette
-from starlette.middleware.base import BaseHTTPMiddleware
-from starlette.middleware.gzip import GZipMiddleware
 from websockets.exceptions import InvalidStatus
 
 from fastapi_hmr.exceptions import StartupFailed
-from fastapi_hmr.interop import reset_globals, signal_fastapi_reloader
-from fastapi_hmr.lifespan import does_nothing
 from fastapi_hmr.switch import Switch, adapt
 from fastapi_hmr.tracebacks import ErrorReport
 from tests.serving_main import render
@@ -368,121 +362,6 @@ async def test_app_without_lifespan_support_fails_where_it_must_have_it() -> Non
         await switch.replace(answering("a"), reason="first")
     assert isinstance(failed.value.__cause__, AssertionError)
     switch.fail(ErrorReport("AssertionError", "no lifespan"))
-
-
-def _plain() -> FastAPI:
-    app = FastAPI()
-    app.include_router(APIRouter())
-    app.add_middleware(GZipMiddleware)
-    app.add_middleware(BaseHTTPMiddleware, dispatch=lambda request, call_next: call_next(request))
-    return app
-
-
-def _with_lifespan() -> FastAPI:
-    return FastAPI(lifespan=lambda _app: None)  # type: ignore[arg-type]  # never entered
-
-
-def _with_router_lifespan() -> FastAPI:
-    app = FastAPI()
-    app.include_router(APIRouter(lifespan=lambda _app: None))  # type: ignore[arg-type]  # never entered
-    return app
-
-
-def _with_middleware_of_its_own() -> FastAPI:
-    app = FastAPI()
-    app.add_middleware(_Own)
-    return app
-
-
-def _with_handler() -> FastAPI:
-    app = FastAPI()
-    app.router.on_shutdown.append(lambda: None)
-    return app
-
-
-class _Own:
-    def __init__(self, app: Any) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await self.app(scope, receive, send)
-
-
-@pytest.mark.parametrize(
-    ("make", "idle"),
-    [
-        (_plain, True),
-        (Starlette, True),
-        (_with_lifespan, False),
-        (_with_router_lifespan, False),
-        (_with_middleware_of_its_own, False),
-        (_with_handler, False),
-        (Callable3, False),
-    ],
-)
-def test_lifespan_that_does_nothing_is_recognized(make: Any, idle: bool) -> None:
-    """Only where it is certain that no code of the user's runs may generations overlap."""
-    assert does_nothing(make(), "auto") is idle
-    assert does_nothing(make(), "off")
-
-
-async def test_leftovers_of_libraries_are_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What sse-starlette and FastAPI keep for the process is as new for each generation; absent, nothing happens."""
-    import fastapi.routing
-    import sse_starlette.sse
-
-    monkeypatch.setattr(sse_starlette.sse.AppStatus, "should_exit", True)
-    monkeypatch.setattr(fastapi.routing, "_endpoint_context_cache", {1: "old"}, raising=False)
-    await Switch(render=render).replace(answering("a"), reason="first")
-    assert not sse_starlette.sse.AppStatus.should_exit
-    assert fastapi.routing._endpoint_context_cache == {}
-    monkeypatch.setitem(sys.modules, "sse_starlette.sse", None)  # how Python says "absent"
-    reset_globals()
-
-
-def test_fastapi_reloader_is_told_where_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its pages learn of a reload; a version of it that can't be told is no reason to fail."""
-    told = []
-    module = types.ModuleType("fastapi_reloader")
-    monkeypatch.setitem(sys.modules, "fastapi_reloader", module)
-    signal_fastapi_reloader()
-    module.send_reload_signal = lambda: told.append(True)  # type: ignore[attr-defined]  # a module of our own
-    signal_fastapi_reloader()
-    assert told == [True]
-
-
-async def test_two_tasks_may_wait_for_messages() -> None:
-    """Each message goes to one of them, and the end of the exchange to both."""
-    from fastapi_hmr.exchange import Exchange
-
-    inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-
-    async def send(_message: Any) -> None:
-        return None
-
-    exchange = Exchange({"type": "websocket"}, inbox.get, send)
-    both = [asyncio.ensure_future(exchange.receive()) for _ in range(2)]
-    await asyncio.sleep(0)
-    inbox.put_nowait({"type": "websocket.receive", "text": "once"})
-    await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-    await exchange.end()
-    assert sorted([(await task)["type"] for task in both]) == ["websocket.disconnect", "websocket.receive"]
-
-
-async def test_receive_that_is_cancelled_from_outside_stays_cancelled() -> None:
-    """The end of an exchange wakes who waits by a cancellation; one that comes from elsewhere is not swallowed."""
-    from fastapi_hmr.exchange import Exchange
-
-    async def send(_message: Any) -> None:
-        return None
-
-    exchange = Exchange({"type": "http"}, asyncio.Queue[dict[str, Any]]().get, send)
-    waiting = asyncio.ensure_future(exchange.receive())
-    await asyncio.sleep(0)
-    await exchange.end()
-    waiting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
 
 
 async def test_variables_of_modules_that_did_not_run_again_stay(monkeypatch: pytest.MonkeyPatch) -> None:
