@@ -36,6 +36,8 @@ class Effect:
     """Environment variables and what they were set to."""
     threads: tuple[threading.Thread, ...] = ()
     """Threads started: only a new process is rid of them."""
+    touches: frozenset[str] = frozenset()
+    """Modules whose own objects it changed: they run again with the one that did it."""
     finish: Callable[[], None] = _nothing
     """Called when the effect is gone for good: close files, cancel tasks."""
 

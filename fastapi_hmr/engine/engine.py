@@ -161,6 +161,9 @@ class Engine:
         patched = self._patch(effective)
         if not isinstance(patched, str):
             return patched
+        for name, touched in self._tracker.process.links():
+            if name in self.records and name != touched:
+                self.records[name].changed.add(touched)
         try:
             plan = self._planner.plan(effective)
         except OnlyNewProcess as decision:

@@ -67,7 +67,19 @@ class Process:
         for name, now in self._mark.items():
             was = before.get(name, now)
             if was is not now and was != now:
-                record.effects += self._probes[name].effects(was, now)
+                done = list(self._probes[name].effects(was, now))
+                record.effects += done
+                for effect in done:
+                    record.changed |= effect.touches - {record.name}
+
+    def links(self) -> Iterator[tuple[str, str]]:
+        """Modules whose objects changed another module's, after both had been imported."""
+        for adapter in adapters():
+            if adapter.links is not None and adapter.library in modules:
+                try:
+                    yield from adapter.links()
+                except Exception:
+                    logger.debug("could not ask %s for links", adapter.library, exc_info=True)
 
     @contextmanager
     def library_import(self, record: Record | None) -> Iterator[None]:

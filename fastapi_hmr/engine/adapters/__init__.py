@@ -18,7 +18,7 @@ or, from an installed package, by an entry point in the group `fastapi_hmr.adapt
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -44,9 +44,14 @@ class Adapter:
     """Called once, when it is."""
     forget: Callable[[Owned], None] | None = None
     """Drop everything that belongs to modules which were imported before the engine was there."""
+    links: Callable[[], Iterable[tuple[str, str]]] | None = None
+    """(a, b): an object of module `a` changed one of `b`, at some time after their imports."""
 
 
-OURS = ("sqlalchemy_events", "sqlmodel", "prometheus", "mimetypes", "decimal")
+OURS = (
+    *("sqlalchemy_events", "sqlmodel", "prometheus", "mimetypes", "decimal"),
+    *("celery", "structlog", "opentelemetry"),
+)
 _registered: list[Adapter] = []
 
 
@@ -57,7 +62,10 @@ def register(adapter: Adapter) -> None:
 
 def adapters() -> list[Adapter]:
     """All adapters: ours, those that were registered, and those of installed packages."""
-    found: list[Adapter] = [import_module(f"{__name__}.{name}").ADAPTER for name in OURS]
+    found: list[Adapter] = []
+    for name in OURS:
+        module = import_module(f"{__name__}.{name}")
+        found += getattr(module, "ADAPTERS", None) or [module.ADAPTER]
     found += _registered
     for entry in entry_points(group="fastapi_hmr.adapters"):
         try:

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from fastapi_hmr.engine.adapters import Adapter, Effect, Owned
-from fastapi_hmr.engine.effects import void
 
 
 def _registry() -> Any:
@@ -16,6 +16,10 @@ def _registry() -> Any:
 class Collectors:
     """The collectors of the default registry."""
 
+    def __init__(self) -> None:
+        self._serials: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+        self._last = 0
+
     def take(self) -> tuple[Any, ...]:
         """What is registered."""
         return tuple(_registry()._collector_to_names)  # noqa: SLF001 - there is no public list of collectors
@@ -25,16 +29,27 @@ class Collectors:
         known = set(map(id, before))
         for collector in now:
             if id(collector) not in known:
+                self._last += 1
+                self._serials.setdefault(collector, self._last)
                 what = f"metric {getattr(collector, '_name', type(collector).__name__)}"
-                yield Effect(what, _unregistering(collector), _registering(collector))
+                yield Effect(what, _unregistering(collector), self._registering(collector))
+
+    def _registering(self, collector: Any) -> Callable[[], None]:
+        def register() -> None:
+            registry = _registry()
+            registry.register(collector)
+            with registry._lock:  # noqa: SLF001 - as above
+                names = registry._collector_to_names  # noqa: SLF001 - as above
+                ordered = sorted(names.items(), key=lambda item: self._serials.get(item[0], 0))
+                for key, value in ordered:  # in place, and never empty: others may be collecting
+                    del names[key]
+                    names[key] = value
+
+        return register
 
 
 def _unregistering(collector: Any) -> Callable[[], None]:
-    return lambda: void(_registry().unregister(collector))
-
-
-def _registering(collector: Any) -> Callable[[], None]:
-    return lambda: void(_registry().register(collector))
+    return lambda: _registry().unregister(collector)
 
 
 def _forget(owned: Owned) -> None:

@@ -45,11 +45,28 @@ class Events:
         """One effect for each listener."""
         for listener in self.log[before:now]:
             what = f"listener for {listener[1]!r}"
-            yield Effect(what, _removing(listener), self._adding(listener))
+            yield Effect(what, _removing(listener), self._adding(listener), touches=_home(listener[0]))
 
     def _adding(self, listener: Listener) -> Callable[[], None]:
         target, identifier, fn, args, kw = listener
         return lambda: void(self._original(target, identifier, fn, *args, **kw))
+
+
+def _home(target: Any) -> frozenset[str]:
+    """The module of the class that is listened to: in a cold start the listener comes before those of its mapper."""
+    cls = target if isinstance(target, type) else getattr(target, "class_", None)
+    return frozenset((cls.__module__,)) if isinstance(cls, type) else frozenset()
+
+
+def _links() -> Iterator[tuple[str, str]]:
+    """A relationship has put its other side, a backref, on the mapper of another module's class."""
+    from sqlalchemy.orm import mapperlib
+
+    for registry in mapperlib._all_registries():  # noqa: SLF001 - no public list
+        for mapper in list(registry.mappers):
+            for relationship in mapper._init_properties.values():  # noqa: SLF001 - `relationships` would configure it
+                for other in getattr(relationship, "_reverse_property", ()):
+                    yield mapper.class_.__module__, other.parent.class_.__module__
 
 
 def _removing(listener: Listener) -> Callable[[], None]:
@@ -62,4 +79,4 @@ def _removing(listener: Listener) -> Callable[[], None]:
     return remove
 
 
-ADAPTER = Adapter("sqlalchemy.event", Events)
+ADAPTER = Adapter("sqlalchemy.event", Events, links=_links)
