@@ -7,6 +7,8 @@ function, wraps it, or reaches it by the names that it uses.
 """
 
 import dis
+import gc
+import sys
 from collections.abc import Iterable, Iterator
 from types import CodeType, FunctionType
 
@@ -38,6 +40,24 @@ def cache_of(changed: CodeType, functions: Iterable[FunctionType], called: Itera
     identities = set(map(id, known))
     suspects += [wrapper.__code__ for wrapper in _wrappers(changed, functions) if id(wrapper.__code__) in identities]
     return next((code.co_qualname for code in suspects if keeps_results(code)), None)
+
+
+def rendered_by(changed: CodeType, called: Iterable[CodeType]) -> str | None:
+    """Return the name of a template filter or test that is, or reaches, the changed function.
+
+    Jinja calls those for constants when it compiles a template, and keeps the results in the template.
+    """
+    filters, tests = sys.modules.get("jinja2.filters"), sys.modules.get("jinja2.tests")
+    if filters is None or tests is None:
+        return None
+    suspects = set(map(id, (changed, *_reaching(changed.co_name, list(called)))))
+    # Each environment has its own tables, and all of them have these two.
+    for table in gc.get_referrers(filters.do_capitalize, tests.test_odd):
+        for name, value in list(table.items()) if type(table) is dict else ():
+            plain = getattr(value, "func", getattr(value, "__wrapped__", value))
+            if id(getattr(plain, "__code__", None)) in suspects:
+                return str(name)
+    return None
 
 
 def keeps_results(code: CodeType) -> bool:
