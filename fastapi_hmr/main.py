@@ -126,14 +126,17 @@ class DevServer:
                 audit=audit,
             )
             logging.getLogger("uvicorn.access").addFilter(_not_ours)
-        return uvicorn.Config(app, lifespan="off", interface="asgi3", **self.config.uvicorn)
+        options = dict(self.config.uvicorn)
+        if self.config.interface == "wsgi":
+            options["ws"] = "none"  # as uvicorn does: a WSGI app has no WebSockets
+        return uvicorn.Config(app, lifespan="off", interface="asgi3", **options)
 
     async def _serve(self, sock: Any, url: str, notes: tuple[str, ...]) -> None:
         polling = needs_polling(self.config.watched)
         watcher = Watcher(
             self.config.watched,
             ignore=Ignore((*self.config.roots, *self.config.watched), self.config.excludes, self.config.includes),
-            files=tuple(self._restart_files()),
+            files=(*self._restart_files(), *self.server.certificate_files),
             polling=polling is not None,
         )
         self.terminal.started(
@@ -157,6 +160,7 @@ class DevServer:
             hooks,
             restart_files=self._restart_files(),
             included=compile_globs(self.config.includes, self.config.watched),
+            renewed=dict.fromkeys(self.server.certificate_files, self.server.renew_certificate),
         )
         serving = hidden(self.server.serve(sockets=[sock]))
         reloading = hidden(reloader.run())
@@ -227,8 +231,6 @@ class DevServer:
         if _debugger():
             return  # a new process would leave the debugger behind
         self.terminal.notice(f"restart  {reason}")
-        await self._end_streams()
-        await self._close()
         await replace_process(self.server, sock, self.beginning)
 
 

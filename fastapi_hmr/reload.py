@@ -2,15 +2,17 @@
 
 import asyncio
 import contextlib
+import contextvars
 import time
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fastapi_hmr.engine import Broken, Built, Engine, NeedsRestart, Outcome, Unchanged
 from fastapi_hmr.events import AssetsChanged, Event, FileChange, Reloaded, ReloadFailed, ReloadLevel
 from fastapi_hmr.exceptions import StartupFailed
 from fastapi_hmr.hot import host
+from fastapi_hmr.loop import hidden
 from fastapi_hmr.switch import Switch
 from fastapi_hmr.tracebacks import ErrorReport
 from fastapi_hmr.watcher import Watcher
@@ -39,10 +41,15 @@ class Hooks:
 
 @dataclass(slots=True)
 class _Save:
-    """The edit in hand: its files, and when its news came (seconds, perf_counter)."""
+    """The edit in hand: its files, and when its news came (seconds, perf_counter).
+
+    Its modules run in `context`, and the app they make starts in it: what they set in ContextVars is there, and
+    not in that of the next save.
+    """
 
     changes: frozenset[FileChange]
     began: float
+    context: contextvars.Context = field(default_factory=contextvars.copy_context)
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -65,13 +72,15 @@ class Reloader:
         *,
         restart_files: frozenset[Path] = frozenset(),
         included: Callable[[str], bool] = lambda _path: False,
+        renewed: Mapping[Path, Callable[[], str | None]] | None = None,
     ) -> None:
         """`restart_files` are read once per process (an env file, say): a change of one needs a new process.
 
         `included` names files that count although no module is known to read them (`--reload-include`).
+        `renewed` are files of the server's own that it reads again when they change, by these functions.
         """
         self._engine, self._switch, self._watcher, self._hooks = engine, switch, watcher, hooks
-        self._restart_files, self._included = restart_files, included
+        self._restart_files, self._included, self._renewed = restart_files, included, renewed or {}
         self._between = False  # the old generation has stopped and no other has started
         self._broken = False  # the last word was an error
         self._seen = time.perf_counter()
@@ -94,8 +103,8 @@ class Reloader:
         return path in self._restart_files or self._included(str(path)) or self._engine.concerns(path)
 
     async def _first(self, save: _Save) -> None:
-        host.begin()
-        outcome = await self._engine.start()
+        save.context.run(host.begin)
+        outcome = await hidden(self._engine.start(), save.context)
         if isinstance(outcome, Broken):
             await host.rollback()
             await self._failed(self._hooks.describe(outcome.error), save)
@@ -103,6 +112,8 @@ class Reloader:
             await self._switch_to(outcome, save)
 
     async def _reload(self, save: _Save) -> None:
+        renewals = dict.fromkeys(self._renewed[path] for path in save.files if path in self._renewed)
+        self._tell(text for text in [renew() for renew in renewals] if text)
         if any(change.path in self._restart_files for change in save.changes):
             names = ", ".join(sorted({c.path.name for c in save.changes if c.path in self._restart_files}))
             return await self._restart(f"{names} changed, and it is read once per process", save)
@@ -120,7 +131,7 @@ class Reloader:
         It only waits for anything where it asks a child process about a failure: meanwhile the old generation,
         untouched, may as well answer.
         """
-        building = asyncio.ensure_future(self._build(save))
+        building = hidden(self._build(save), save.context)
         await asyncio.sleep(0)
         if not building.done() and not self._between and self._switch.serving:
             self._switch.open_gate()
@@ -159,7 +170,7 @@ class Reloader:
                 await self._restart(outcome.reason, save)
 
     async def _patched(self, built: Built, save: _Save) -> None:
-        await host.built()
+        await hidden(host.built(), save.context)
         self._engine.commit()
         generation = self._switch.renew()
         self._broken = False
@@ -173,8 +184,8 @@ class Reloader:
 
     async def _switch_to(self, built: Built, save: _Save) -> None:
         try:
-            await host.built()
-            generation = await self._replace(built)
+            await hidden(host.built(), save.context)
+            generation = await self._replace(built, save)
         except StartupFailed as failure:
             await self._step_back()
             await self._failed(self._hooks.describe(failure.__cause__ or failure), save)
@@ -193,12 +204,12 @@ class Reloader:
         self._between = True
         await host.rollback()
 
-    async def _replace(self, built: Built) -> str | None:
+    async def _replace(self, built: Built, save: _Save) -> str | None:
         """Switch to what was built; None where a newer save came while it was starting."""
-        switching = asyncio.ensure_future(
-            self._switch.replace(built.target, reason=built.reason, commit=self._engine.commit)
+        switching = hidden(
+            self._switch.replace(built.target, reason=built.reason, commit=self._engine.commit), save.context
         )
-        overtaken = asyncio.ensure_future(self._watcher.news(self._matters))
+        overtaken = hidden(self._watcher.news(self._matters))
         try:
             await asyncio.wait({switching, overtaken}, return_when=asyncio.FIRST_COMPLETED)
             if not switching.done():
