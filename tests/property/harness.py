@@ -91,6 +91,7 @@ class Runners:
         for runner in self.parts:
             for zygote in runner.free:
                 zygote.close()
+                zygote.proc.stdout.close()
                 shutil.rmtree(zygote.tmp, ignore_errors=True)
 
 

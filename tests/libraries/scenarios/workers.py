@@ -69,7 +69,7 @@ def clean():
 
 @app.task(name="tasks.chain", bind=True, max_retries=2)
 def chained(self, n):
-    return [self.max_retries, add.s(n, 1).apply().get()]
+    return [self.max_retries, add(n, 1)]
 """
 
 QUEUED = """
