@@ -9,7 +9,7 @@ from typing import cast
 
 from fastapi_hmr.engine.patch_caches import Cache
 from fastapi_hmr.engine.patch_holders import Holders, Index, walk
-from fastapi_hmr.engine.patch_memos import cache_of, rendered_by
+from fastapi_hmr.engine.patch_memos import cache_of, evaluated, rendered_by
 from fastapi_hmr.engine.patch_record import RunRecord
 from fastapi_hmr.engine.patch_source import Source
 from fastapi_hmr.engine.syntax import Pair, functions_in
@@ -99,6 +99,9 @@ class Checks:
             keeper = cache_of(code, functions, self._record.all_called())
             if keeper is not None:
                 return f"`{keeper}` may have kept results of `{code.co_qualname}`"
+            alias = evaluated(code, self._record.all_called(), self._old.code)
+            if alias is not None:
+                return f"the type `{alias}` has been evaluated"
             template = rendered_by(code, self._record.all_called())
             if template is not None:
                 return f"compiled templates may have kept results of the filter `{template}`"

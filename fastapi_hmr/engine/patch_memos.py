@@ -12,6 +12,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from types import CodeType, FunctionType
 
+from fastapi_hmr.engine.syntax import nested, scopes_in
+
 _ASKING = frozenset(
     dis.opmap[name]
     for name in (
@@ -24,6 +26,7 @@ _ASKING = frozenset(
     )
 )
 _ASKING_NAMES = frozenset({"KeyError", "AttributeError", "LookupError", "get", "hasattr", "getattr", "__missing__"})
+_MAKING = frozenset({"MAKE_FUNCTION", "SET_FUNCTION_ATTRIBUTE", "BUILD_TUPLE", "EXTENDED_ARG", "CACHE"})
 _LASTING_STORES = frozenset(dis.opmap[name] for name in ("STORE_GLOBAL", "STORE_ATTR", "STORE_DEREF"))
 _LASTING_LOADS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_ATTR", "LOAD_DEREF"})
 _STORE_ITEM = dis.opmap["STORE_SUBSCR"]
@@ -58,6 +61,30 @@ def rendered_by(changed: CodeType, called: Iterable[CodeType]) -> str | None:
             if id(getattr(plain, "__code__", None)) in suspects:
                 return str(name)
     return None
+
+
+def evaluated(changed: CodeType, called: Iterable[CodeType], module: CodeType) -> str | None:
+    """Return the name of a `type` alias, or of a type parameter with a bound, that is or reaches the changed code.
+
+    Python runs their expressions when somebody first asks, and keeps the result for good.
+    """
+    kept = set(map(id, _evaluated_once(module)))
+    suspects = (changed, *_reaching(changed.co_name, list(called))) if kept else ()
+    return next((code.co_qualname for code in suspects if id(code) in kept), None)
+
+
+def _evaluated_once(module: CodeType) -> Iterator[CodeType]:
+    """Yield the code of lazy expressions: made a function, and given to an intrinsic and not to a name or a call."""
+    for scope in (module, *scopes_in(module)):
+        made: CodeType | None = None
+        for one in dis.get_instructions(scope) if nested(scope) else ():
+            if one.opname == "LOAD_CONST":
+                made = one.argval if isinstance(one.argval, CodeType) else None
+            elif one.opname in {"CALL_INTRINSIC_1", "CALL_INTRINSIC_2"}:
+                if made is not None:
+                    yield made
+            elif one.opname not in _MAKING:
+                made = None
 
 
 def keeps_results(code: CodeType) -> bool:

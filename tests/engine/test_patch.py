@@ -281,3 +281,16 @@ def test_patch_of_function_with_other_code_is_refused(load: Load) -> None:
     """Somebody rewrote the function's code at import: what the file says is not what runs."""
     live = load("def f():\n    return 1\n\nf.__code__ = f.__code__.replace(co_name='g')\n")
     assert refused(live.edit("return 1", "return 2")) == "`f` has other code than the file's"
+
+
+def test_patch_of_type_alias_is_refused_once_it_was_evaluated(load: Load) -> None:
+    """Python keeps what an alias, or the bound of a type parameter, came to; until then new code does."""
+    live = load("type X = int\n\n\ndef make():\n    return int\n\n\ntype Y[T: int] = make()\n")
+    assert applied(live.edit("type X = int", "type X = str")) == ("X",)
+    assert live["X"].__value__ is str
+    assert "the type `X` has been evaluated" in refused(live.edit("type X = str", "type X = bytes"))
+    assert live["Y"].__value__ is int
+    assert "`Y` has been evaluated" in refused(live.edit("    return int", "    return str"))
+    assert applied(live.edit("T: int", "T: str")) != ()
+    assert live["Y"].__type_params__[0].__bound__ is str
+    assert "has been evaluated" in refused(live.edit("T: str", "T: bytes"))
