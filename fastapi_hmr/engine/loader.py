@@ -109,7 +109,16 @@ class Finder:
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Part of the import system."""
-        self._tracker.on_attempt(fullname)
+        tracker = self._tracker
+        inside = tracker.in_library()
+        tracker.on_attempt(fullname, quietly=inside)
+        spec = self._find(fullname, path, target)
+        if inside and (spec is None or "." not in fullname or isinstance(spec.loader, Loader)):
+            # Of what a library imports counts what is ours, or could be, were there such a file.
+            tracker.on_attempt(fullname)
+        return spec
+
+    def _find(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None) -> ModuleSpec | None:
         for finder in list(sys.meta_path):
             find = getattr(finder, "find_spec", None)
             if finder is self or find is None:
@@ -162,6 +171,10 @@ class ImportHook:
         level: int = 0,
     ) -> ModuleType:
         tracker = self._tracker
+        library = tracker.in_library() and not self.orphaned
+        if library and globals is not None and globals.get("__name__") not in tracker.records:
+            # By the thousand, when an app imports its framework: only what first-party code asks for counts.
+            return self._original(name, globals, locals, fromlist or (), level)
         record = tracker.records.owner(globals)
         tracked = bool(tracker.stack) and tracker.tracks_here()
         if record is None and not tracked:
@@ -173,7 +186,7 @@ class ImportHook:
             self.adopt(base)
         try:
             if tracked and base not in sys.modules and not self.ours(base):
-                with tracker.process.library_import(tracker.stack[-1]):
+                with tracker.library_import():
                     return self._original(name, globals, locals, fromlist or (), level)
             return self._original(name, globals, locals, fromlist or (), level)
         finally:

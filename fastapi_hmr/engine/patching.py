@@ -4,12 +4,15 @@ import weakref
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import CodeType
+from typing import TYPE_CHECKING
 
-from fastapi_hmr.engine.patch import NotPatchable, Patch, plan
-from fastapi_hmr.engine.patch_holders import Index
 from fastapi_hmr.engine.patch_record import RunRecord
-from fastapi_hmr.engine.patch_source import Source, adopt
 from fastapi_hmr.engine.record import FILE, Record, Records
+
+if TYPE_CHECKING:  # what only an edit needs is imported by the first edit: a start is waited for
+    from fastapi_hmr.engine.patch import Patch
+    from fastapi_hmr.engine.patch_holders import Index
+    from fastapi_hmr.engine.patch_source import Source
 
 
 class Patching:
@@ -18,7 +21,7 @@ class Patching:
     def __init__(self, records: Records, in_request: Callable[[], bool] | None) -> None:
         self._records = records
         self._ran = RunRecord(in_request)
-        self._index = Index()
+        self._index: Index | None = None
         self._sources: weakref.WeakKeyDictionary[Record, Source] = weakref.WeakKeyDictionary()
         self._starting = False
 
@@ -50,7 +53,7 @@ class Patching:
             self._starting = False
             self._ran.end()
 
-    def attempt(self, paths: Iterable[Path]) -> list[Patch] | str:
+    def attempt(self, paths: Iterable[Path]) -> "list[Patch] | str":
         """Patch all these files or none; the patches, or the reason why not."""
         planned: list[tuple[Record, Patch]] = []
         for path in paths:
@@ -72,7 +75,11 @@ class Patching:
             record.source, record.code = patch.source.content, patch.source.code
         return [patch for _, patch in done]
 
-    def _plan(self, path: Path) -> tuple[Record, Patch] | str:
+    def _plan(self, path: Path) -> "tuple[Record, Patch] | str":
+        from fastapi_hmr.engine.patch import NotPatchable, plan
+        from fastapi_hmr.engine.patch_holders import Index
+        from fastapi_hmr.engine.patch_source import adopt
+
         records = self._records.from_file(path)
         if len(records) != 1 or self._records.dependents(FILE, path):
             return f"{path.name} is more than the source of one module"
@@ -86,5 +93,7 @@ class Patching:
         source = self._sources.get(record)
         if source is None:
             source = self._sources[record] = adopt(record.code.co_filename, record.source, record.code)
+        if self._index is None:
+            self._index = Index()
         found = plan(source, now, record.globals, self._ran, self._index)
         return found.reason if isinstance(found, NotPatchable) else (record, found)

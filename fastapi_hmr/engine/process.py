@@ -23,10 +23,12 @@ class Process:
     def __init__(self, mechanisms: Mechanisms) -> None:
         self._probes: dict[str, Probe] = interpreter() if mechanisms.process else {}
         self._adapters: list[Adapter] = adapters() if mechanisms.adapters else []
+        self._linking = [adapter for adapter in self._adapters if adapter.links is not None]
         self.adapted = frozenset(adapter.library for adapter in self._adapters)
         """Libraries that have an adapter."""
         self._mark: dict[str, Any] = {}
-        self._in_library: Record | None = None  # the module on whose behalf a library is being imported
+        self.importing_for: Record | None = None
+        """The module on whose behalf a library is being imported."""
 
     def close(self) -> None:
         """Take the interceptors out."""
@@ -74,7 +76,7 @@ class Process:
 
     def links(self) -> Iterator[tuple[str, str]]:
         """Modules whose objects changed another module's, after both had been imported."""
-        for adapter in adapters():
+        for adapter in self._linking:
             if adapter.links is not None and adapter.library in modules:
                 try:
                     yield from adapter.links()
@@ -84,15 +86,15 @@ class Process:
     @contextmanager
     def library_import(self, record: Record | None) -> Iterator[None]:
         """While inside, a library is being imported, and with it whatever it needs."""
-        if self._in_library is record:
+        if self.importing_for is record:
             yield
             return
-        outer, self._in_library = self._in_library, record
+        outer, self.importing_for = self.importing_for, record
         self.charge(record)
         try:
             yield
         finally:
-            self._in_library = outer
+            self.importing_for = outer
             self.mark()
 
     def undo(self, records: Iterable[Record]) -> None:

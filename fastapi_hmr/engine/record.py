@@ -1,7 +1,7 @@
 """Record: what one execution of one module read, tried and did; Records: all of them, found by what they depend on."""
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Container, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType
@@ -150,6 +150,11 @@ class Records:
     def from_file(self, path: Path | str) -> frozenset[Record]:
         """The records of modules that were read from this file."""
         return frozenset(self._by_file.get(str(path), ()))
+
+    @property
+    def files(self) -> Container[str]:
+        """The files that modules were read from."""
+        return self._by_file
 
     def is_source(self, filename: str) -> bool:
         """Whether a module was read from this file."""

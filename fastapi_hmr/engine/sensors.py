@@ -6,7 +6,7 @@ import os
 import pathlib
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, Protocol
@@ -59,8 +59,10 @@ def _functions() -> dict[int, tuple[CodeType, str]]:
 class Monitor:
     """Calls of Python functions, by sys.monitoring. On only while something is imported or started."""
 
-    def __init__(self, senses: Senses) -> None:
+    def __init__(self, senses: Senses, sources: Container[str]) -> None:
         self._senses = senses
+        self._sources = sources
+        """The names of first-party files: asked for each function that starts, a library's too."""
         self._questions = _functions()
         getter: Any = type(os.environ).__getitem__
         self._environ: CodeType = getter.__code__
@@ -100,7 +102,7 @@ class Monitor:
             sys.monitoring.set_events(self._tool, sys.monitoring.events.NO_EVENTS)
 
     def _on_start(self, code: CodeType, _offset: int) -> object:
-        if self._senses.on_call(code):
+        if code.co_filename in self._sources and self._senses.on_call(code):
             return None
         question = self._questions.get(id(code))
         if question is not None:

@@ -67,7 +67,7 @@ class Tracker:
         self.influence = Influence(records, self)
         self.process = Process(mechanisms)
         self.foreign = Foreign(records, self.process.adapted)
-        self.monitor = Monitor(self)
+        self.monitor = Monitor(self, records.files)
         self._audit = Audit(self)
 
     def install(self) -> None:
@@ -219,11 +219,28 @@ class Tracker:
         if self.stack:
             self.influence.reach(name)
 
-    def on_attempt(self, name: str) -> None:
-        """The import system looks for a module that is not loaded."""
+    def in_library(self) -> bool:
+        """Whether a library is being imported at the moment, and what happens is its own business."""
+        return bool(self.stack) and self.process.importing_for is self.stack[-1]
+
+    @contextmanager
+    def library_import(self) -> Iterator[None]:
+        """While inside, the module under way is importing a library.
+
+        Its files are opened by the hundred, and hmr would resolve the path of each; `on_open` hears of them too.
+        """
+        hmr.forget_files(self.wants_file)
+        try:
+            with self.process.library_import(self.stack[-1]):
+                yield
+        finally:
+            hmr.observe_files(self.wants_file)
+
+    def on_attempt(self, name: str, *, quietly: bool = False) -> None:
+        """The import system looks for a module that is not loaded; quietly: no module depends on it yet."""
         if self.tracks_here():
             self.attempts.add(name)
-            for record in self._first_party_frames(sys._getframe(1)):  # noqa: SLF001 - who asks
+            for record in () if quietly else self._first_party_frames(sys._getframe(1)):  # noqa: SLF001 - who asks
                 self.statement(record, name)
 
     # The senses.
@@ -256,14 +273,17 @@ class Tracker:
 
     def on_open(self, path: Any, frame: FrameType) -> None:
         """Part of sensors.Senses: hmr tracks the file for the module under way, this for the callers between."""
+        if self.quiet or not self.tracks_here() or (type(path) is str and not self.places.owns(path)):
+            return
         found = path_of(path)
-        if found is None or self.quiet or not self.tracks_here() or not self.places.owns(found):
+        if found is None or not self.places.owns(found):
             return
         path = real(found)
         self.asked.add(path)
         for record in self._first_party_frames(frame):
-            if path != record.file:
-                self._note_file(record, path)
+            for place in {path, path.resolve()}:  # a link, and what it leads to
+                if place != record.file:
+                    self._note_file(record, place)
 
     def on_listing(self, path: Any, frame: FrameType) -> None:
         """Part of sensors.Senses."""

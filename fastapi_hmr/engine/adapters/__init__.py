@@ -18,7 +18,10 @@ or, from an installed package, by an entry point in the group `fastapi_hmr.adapt
 """
 
 import logging
+import os
+import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -52,12 +55,24 @@ OURS = (
     *("sqlalchemy_events", "sqlmodel", "prometheus", "mimetypes", "decimal"),
     *("celery", "structlog", "opentelemetry"),
 )
+GROUP = "fastapi_hmr.adapters"
 _registered: list[Adapter] = []
 
 
 def register(adapter: Adapter) -> None:
     """Add an adapter."""
     _registered.append(adapter)
+
+
+def _offered() -> bool:
+    """Whether an installed package may have an adapter: to parse the metadata of all takes a tenth of a start."""
+    for directory in filter(os.path.isdir, sys.path):
+        for name in os.listdir(directory):  # noqa: PTH208 - hundreds of names, and no objects
+            if name.endswith((".dist-info", ".egg-info")):
+                with suppress(OSError), open(f"{directory}/{name}/entry_points.txt", "rb") as file:  # noqa: PTH123 - as above
+                    if GROUP.encode() in file.read():
+                        return True
+    return any(entry.endswith((".zip", ".egg")) for entry in sys.path if os.path.isfile(entry))  # noqa: PTH113
 
 
 def adapters() -> list[Adapter]:
@@ -67,7 +82,7 @@ def adapters() -> list[Adapter]:
         module = import_module(f"{__name__}.{name}")
         found += getattr(module, "ADAPTERS", None) or [module.ADAPTER]
     found += _registered
-    for entry in entry_points(group="fastapi_hmr.adapters"):
+    for entry in entry_points(group=GROUP) if _offered() else ():
         try:
             adapter = entry.load()
         except Exception:

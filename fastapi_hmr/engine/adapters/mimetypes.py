@@ -1,6 +1,7 @@
 """mimetypes: types that a module added to the process-wide tables."""
 
 import mimetypes
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,9 +10,9 @@ from fastapi_hmr.engine.adapters import Adapter, Effect
 type Tables = tuple[Any, ...]
 
 
-def _tables() -> Tables:
-    """Copies of the tables behind the module's functions."""
-    db = getattr(mimetypes, "_db", None)  # None until first used
+def _tables(db: mimetypes.MimeTypes | None = None) -> Tables:
+    """Copies of some tables: of those behind the module's functions."""
+    db = db or getattr(mimetypes, "_db", None)  # None until first used
     if db is None:
         return ()
     inverse = tuple({kind: tuple(names) for kind, names in table.items()} for table in db.types_map_inv)
@@ -22,9 +23,6 @@ class MimeTypes:
     """The tables of the `mimetypes` module."""
 
     def __init__(self) -> None:
-        if not mimetypes.inited:  # else the first addition would make the tables, and be taken for part of them
-            mimetypes.init()
-
         self._last = _tables()
 
     def take(self) -> Tables:
@@ -39,7 +37,9 @@ class MimeTypes:
 
     def effects(self, before: Tables, now: Tables) -> Iterator[Effect]:
         """All additions of a module, as one effect."""
-        if before:  # else they were only made, by the first question
+        if not before:  # the first question, or the first addition, made them: from the files of the system
+            before = _tables(mimetypes.MimeTypes(tuple(filter(os.path.isfile, mimetypes.knownfiles))))
+        if before != now:
             yield Effect("mimetypes", lambda: self._turn(now, before), lambda: self._turn(before, now))
 
     @staticmethod
