@@ -175,6 +175,28 @@ def test_a_main_module_that_never_worked_heals(small: Project, serve: Serve) -> 
     server.wait_for("/", {"value": 1, "greeting": "hello"})
 
 
+def test_a_template_saved_along_with_a_body_does_not_cost_the_patch(small: Project, serve: Serve) -> None:
+    """Save all: the function is patched in place, whatever else was saved that no module reads."""
+    small["page.html"] = "<p>"
+    server = serve("main:app")
+    server.wait_for("/", {"value": 1, "greeting": "hello"})
+    small["page.html"] = "<p>2"
+    small["data.bin"] = "1"
+    small.edit("main.py", "hello", "bonsoir")
+    server.wait_for("/", {"value": 1, "greeting": "bonsoir"})
+    assert not [line for line in server.lines if re.search(r"reload +update", line)], server.output
+
+
+def test_a_missing_name_is_told_at_once(small: Project, serve: Serve) -> None:
+    """A typo in an import of the saved file is reported, and the old version answers on."""
+    small.edit("main.py", "import os", "import os\nprint('main runs', flush=True)")
+    server = serve("main:app")
+    server.wait_for("/", {"value": 1, "greeting": "hello"})
+    small.edit("main.py", "from helper import", "from helperr import")
+    server.wait_for_line("ModuleNotFoundError.*helperr")
+    assert server.json("/") == {"value": 1, "greeting": "hello"}
+
+
 def test_third_party_modules_stay_loaded(small: Project, serve: Serve) -> None:
     """An update runs first-party modules only: a library keeps its identity."""
     small.edit("main.py", "return os.getpid()", "import pydantic\n    return id(pydantic)")

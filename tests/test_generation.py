@@ -118,7 +118,7 @@ def test_request_longer_than_the_drain_finishes_on_old_code(process: Serving) ->
 def test_app_without_lifespan_is_replaced_at_once(process: Serving) -> None:
     """Nothing is taken from requests in flight, so the new generation does not wait for them."""
     old = process.fresh(lifespan="none")
-    with Stream(process, "/slow?seconds=3") as request:
+    with Stream(process, "/slow?seconds=12") as request:
         process.wait_for(f"slow {old}")
         process.fresh()
         request.socket.setblocking(False)
@@ -221,7 +221,7 @@ def test_http_1_0_stream_ends(process: Serving) -> None:
 def test_pipelined_requests_are_all_answered(process: Serving) -> None:
     """Requests that were sent before the first was answered are answered in order, the later ones by the new code."""
     old = process.fresh()
-    with Stream(process, "/slow?seconds=3") as requests:
+    with Stream(process, "/slow?seconds=6") as requests:
         requests.socket.sendall(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n" * 2)
         process.wait_for(f"slow {old}")
         new = process.fresh()

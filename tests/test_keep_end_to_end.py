@@ -65,6 +65,7 @@ def edits_of_routes_are_free_and_edits_of_the_loader_are_paid(project: Project, 
     assert loads(server.lines) == 1
     project.edit("loader.py", "WEIGHT = 1", "WEIGHT = 2")
     server.wait_for("/", ["three", 2])
+    server.wait_for_line("loading the model", count=2)
     assert loads(server.lines) == 2
     assert server.interrupt() == 0
 
@@ -97,4 +98,4 @@ def test_without_either_every_reload_pays(project: Project, serve: Serve) -> Non
     server.wait_for("/", ["one", 1])
     project.edit("routes.py", '"one"', '"two"')
     server.wait_for("/", ["two", 1])
-    assert loads(server.lines) == 2
+    server.wait_for_line("loading the model", count=2)

@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,7 @@ type Outcome = Built | Unchanged | Broken | NeedsRestart
 
 NOT_IN_PLACE = "; not in place: "
 """Comes before what kept an edit from being patched, at the end of a reason."""
+_HERE = Path(__file__).resolve().parent
 THOROUGH = 0.6
 """Above this share of the modules, running all of them costs hardly more and is simpler."""
 
@@ -154,11 +156,12 @@ class Engine:
             self._pending[path] = change.kind if change.kind != "modified" else self._pending.get(path, "modified")
         if self.target is None:
             return self._first()
-        effective = {path: kind for path, kind in self._pending.items() if self._differs(path)}
+        effective = {path: kind for path, kind in self._pending.items() if self._matters(path) and self._differs(path)}
         if not effective:
             self._settled()
             return Unchanged("every file is as it was loaded")
-        patched = self._patch(effective)
+        effective = self._without_bystanders(effective)
+        patched = self._patch(effective) if effective else ""
         if not isinstance(patched, str):
             return patched
         for name, touched in self._tracker.process.links():
@@ -172,6 +175,17 @@ class Engine:
             self._settled()
             return Unchanged("no module imported or read what changed")
         return await self._climb(plan, f"{explain(plan)}{NOT_IN_PLACE}{patched}" if patched else explain(plan))
+
+    def _without_bystanders(self, effective: dict[Path, str]) -> dict[Path, str]:
+        """Leave out what was saved along with sources and changes no module: a template, what the app itself wrote."""
+        others = {path: kind for path, kind in effective.items() if not self.records.from_file(path)}
+        if not others:
+            return effective
+        try:
+            idle = not self._planner.plan(others).names
+        except OnlyNewProcess:
+            return effective
+        return {path: kind for path, kind in effective.items() if path not in others} if idle else effective
 
     def pin(self, codes: Iterable[CodeType]) -> None:
         """Never patch these functions in place: what they made lives on, and a patch would not reach it."""
@@ -232,7 +246,10 @@ class Engine:
     def concerns(self, path: Path) -> bool:
         """Whether the app imported this file, read it, or tried to find it."""
         path = real(path)
-        if path in self._pending or self._planner.concerns(path):
+        return path in self._pending or self._matters(path)
+
+    def _matters(self, path: Path) -> bool:
+        if self._planner.concerns(path):
             return True
         tracker = self._tracker
         if not tracker.attempts and not tracker.asked:
@@ -326,9 +343,20 @@ class Engine:
         """Whether a cold start would raise the same: source that does not compile, an import that does not end."""
         if isinstance(error, ImportTimeout):
             return True
-        if not isinstance(error, SyntaxError) or error.filename is None:
+        if isinstance(error, SyntaxError):
+            return error.filename is not None and real(Path(error.filename)) in self._pending
+        if not isinstance(error, (ModuleNotFoundError, NameError)) or isinstance(error, UnboundLocalError):
             return False
-        return real(Path(error.filename)) in self._pending
+        # A name that is not there, in the very lines that were saved: what was kept has no part in it.
+        raised = [
+            frame for frame, _ in traceback.walk_tb(error.__traceback__) if "<frozen" not in frame.f_code.co_filename
+        ]
+        own = [frame for frame in raised if not Path(frame.f_code.co_filename).is_relative_to(_HERE)]
+        return (
+            bool(own)
+            and own[-1].f_code.co_name == "<module>"
+            and real(Path(own[-1].f_code.co_filename)) in self._pending
+        )
 
     @staticmethod
     def _broken(error: BaseException) -> Broken:

@@ -53,7 +53,8 @@ def bounded(seconds: float) -> Iterator[None]:
         with kickable() if free else nullcontext():
             yield
     except ImportTimeout as error:
-        raise ImportTimeout(f"the import did not end within {seconds:g} s") from error.__cause__
+        late = ImportTimeout(f"the import did not end within {seconds:g} s")
+        raise late.with_traceback(error.__traceback__) from None  # which shows where it was
     finally:
         with lock:
             done.set()
