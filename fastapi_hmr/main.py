@@ -32,6 +32,7 @@ from fastapi_hmr.terminal import Terminal
 from fastapi_hmr.touched import Touched
 from fastapi_hmr.tracebacks import ErrorReport, report
 from fastapi_hmr.watcher import Watcher, needs_polling
+from fastapi_hmr.written import Written
 
 if TYPE_CHECKING:
     from fastapi_hmr.browser import BrowserMiddleware
@@ -90,6 +91,7 @@ class DevServer:
         self.preloaded = preloaded
         self.owns = Places(config.roots).owns
         self.leaks = Leaks(self.owns)
+        self.written = Written()
         self.bind_host = config.uvicorn.get("host") or "127.0.0.1"
         keep = (lambda app: Carry(app, self.owns, self.engine.pin)) if config.keep_lifespan else None
         self.switch = Switch(lifespan=config.lifespan, interface=config.interface, render=self._render, keep=keep)
@@ -108,6 +110,7 @@ class DevServer:
             self.engine.evict_preloaded()
         host.open(record=self._record, report=self._callback_failed)
         self.leaks.open()
+        self.written.open()
         with contextlib.suppress(KeyboardInterrupt):
             run_loop(self._serve(bound.socket, bound.url, bound.notes), factory=self.server.config.get_loop_factory())
 
@@ -160,6 +163,7 @@ class DevServer:
             hooks,
             restart_files=self._restart_files(),
             included=compile_globs(self.config.includes, self.config.watched),
+            own=self.written,
             renewed=dict.fromkeys(self.server.certificate_files, self.server.renew_certificate),
         )
         serving = hidden(self.server.serve(sockets=[sock]))
@@ -202,6 +206,7 @@ class DevServer:
         await self.switch.close()
         await host.close()
         self.leaks.close()
+        self.written.close()
 
     def _record(self, factory: object, name: str) -> Any:
         return Touched(self.owns, pin=self.engine.pin).about(factory, name)

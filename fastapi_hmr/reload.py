@@ -73,14 +73,16 @@ class Reloader:
         restart_files: frozenset[Path] = frozenset(),
         included: Callable[[str], bool] = lambda _path: False,
         renewed: Mapping[Path, Callable[[], str | None]] | None = None,
+        own: Callable[[Path], bool] = lambda _path: False,
     ) -> None:
         """`restart_files` are read once per process (an env file, say): a change of one needs a new process.
 
         `included` names files that count although no module is known to read them (`--reload-include`).
+        `own` tells of a file that this process has just written itself: that is no edit.
         `renewed` are files of the server's own that it reads again when they change, by these functions.
         """
         self._engine, self._switch, self._watcher, self._hooks = engine, switch, watcher, hooks
-        self._restart_files, self._included, self._renewed = restart_files, included, renewed or {}
+        self._restart_files, self._included, self._renewed, self._own = restart_files, included, renewed or {}, own
         self._between = False  # the old generation has stopped and no other has started
         self._broken = False  # the last word was an error
         self._seen = time.perf_counter()
@@ -91,7 +93,9 @@ class Reloader:
         self._switch.close_gate()
         await self._first(_Save(frozenset(), time.perf_counter()))
         async for batch in self._watcher.watch():
-            await self._reload(_Save(batch, self._seen))
+            edits = frozenset(change for change in batch if not self._own(change.path))
+            if edits:
+                await self._reload(_Save(edits, self._seen))
 
     def _on_news(self) -> None:
         """Close the gate at once, so that a request sent after the save is not answered by the old code."""
@@ -100,6 +104,8 @@ class Reloader:
             self._seen = time.perf_counter()
 
     def _matters(self, path: Path) -> bool:
+        if self._own(path):
+            return False
         return path in self._restart_files or self._included(str(path)) or self._engine.concerns(path)
 
     async def _first(self, save: _Save) -> None:

@@ -112,9 +112,8 @@ class Terminal:
             self._line("reload", "dim", f"{self._paint('failed  ', 'red')} {files}same error: {headline}  ({state})")
             return
         self._last_error = error
-        self._line(
-            "reload", "dim", f"{self._paint('failed  ', 'red', 'bold')} {files}{self._paint(headline, 'red')}{took}"
-        )
+        tag = "reload" if event.changed or self._started else "start"
+        self._line(tag, "dim", f"{self._paint('failed  ', 'red', 'bold')} {files}{self._paint(headline, 'red')}{took}")
         details = [*_more_message(report), *self._frames(report), *_notes(report)]
         self._write(textwrap.indent("\n".join([*details, self._paint(state, "yellow")]), "    "))
 

@@ -17,7 +17,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
     frozenset(floor.split())
     for floor in (
         "exceptions tracebacks audit codes kept exchange interop loop watchdog",
-        "config events facts hot listen",
+        "config events facts hot listen written",
         "resolve ignore lifespan touched leaks",
         "watcher engine discover terminal generation browser carry coldstart",
         "switch",
@@ -34,6 +34,9 @@ LAZY = {
     ("main", "_uvicorn_config", "browser"),  # without --reload there is no browser part
     ("main", "_render", "browser.guard"),  # an app that starts needs no error page
     ("main", "_render", "browser.pages"),
+    ("engine.patching", "_plan", "engine.patch"),  # nothing is patched before the first edit
+    ("engine.patching", "_plan", "engine.patch_holders"),
+    ("engine.patching", "_plan", "engine.patch_source"),
 }
 """Function, and what of ours it imports when it is called. They point down like all others."""
 DOORS = {

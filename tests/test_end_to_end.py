@@ -4,6 +4,7 @@ import json
 import re
 import socket
 import sys
+import time
 
 import httpx
 import pytest
@@ -195,6 +196,30 @@ def test_a_missing_name_is_told_at_once(small: Project, serve: Serve) -> None:
     small.edit("main.py", "from helper import", "from helperr import")
     server.wait_for_line("ModuleNotFoundError.*helperr")
     assert server.json("/") == {"value": 1, "greeting": "hello"}
+
+
+def test_what_the_app_writes_itself_reloads_nothing(project: Project, serve: Serve) -> None:
+    """A state file that is read at import and written by a handler: no reload by the app's own hand, one by another's."""
+    project["state.json"] = "1"
+    project["main.py"] = (
+        "import pathlib\n"
+        "from fastapi import FastAPI\n"
+        "STATE = pathlib.Path('state.json').read_text()\n"
+        "app = FastAPI()\n"
+        "@app.get('/')\n"
+        "def root(): return STATE\n"
+        "@app.get('/write')\n"
+        "def write(): return pathlib.Path('state.json').write_text('2')\n"
+    )
+    project["other.txt"] = "x"
+    server = serve("main:app", "--reload-include", "other.txt")
+    server.wait_for("/", "1")
+    assert server.json("/write") == 1
+    time.sleep(0.5)  # the news of the write is through by now
+    assert server.json("/") == "1"
+    time.sleep(1.0)
+    project["state.json"] = "3"
+    server.wait_for("/", "3")
 
 
 def test_third_party_modules_stay_loaded(small: Project, serve: Serve) -> None:
