@@ -27,5 +27,6 @@ def test_library_equals_cold(name: str, made: Bench) -> None:
     assert result["ok"], f"{name} differs from cold:\n{explain(result)}"
     answers: list[Any] = [v["cold"].get("observed") or v["cold"]["error"] for v in result["verdicts"]]
     assert "error" not in result["verdicts"][0]["cold"]
+    assert "Internal Server Error" not in str(answers)
     for before, after, verdict in zip(answers, answers[1:], result["verdicts"][1:], strict=False):
         assert before != after, f"{name}: nothing shows the edit {verdict['name']!r}"

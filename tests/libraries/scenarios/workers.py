@@ -80,11 +80,11 @@ import tasks
 app = FastAPI()
 
 @app.get("/")
-def index():
+async def index():
     return [tasks.add.delay(1, 2).get(), tasks.clean.delay().get(), tasks.chained.delay(5).get()]
 
 @app.get("/tasks")
-def names():
+async def names():
     queue.finalize()
     return [sorted(n for n in queue.tasks if not n.startswith("celery.")), queue.conf.timezone, {k: v["schedule"] for k, v in queue.conf.beat_schedule.items()}, queue.tasks["tasks.chain"].max_retries]
 """
