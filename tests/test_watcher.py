@@ -221,8 +221,11 @@ async def test_polling_finds_changes_too(tmp_path: Path) -> None:
     watcher = Watcher([tmp_path], ignore=lambda path: False, polling=True)
     feed = Feed(watcher)
     started = asyncio.ensure_future(feed.next())
-    await asyncio.sleep(0.5)
-    file.write_text("longer")
+    for n in range(40):  # the first scan is what later ones are compared with: save until one comes after it
+        await asyncio.wait({started}, timeout=0.5)
+        if started.done():
+            break
+        file.write_text("longer" * (n + 2))
     assert {change.path for change in await started} == {file}
     watcher.close()
     await feed.batches.aclose()  # type: ignore[attr-defined]  # an async generator, typed as its protocol

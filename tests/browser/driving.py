@@ -13,7 +13,7 @@ LOADS = "window.name = String(Number(window.name || 0) + 1)"
 
 def ready(page: Page | Frame) -> None:
     """Wait until the page knows that it is what the server serves."""
-    page.wait_for_function("document.documentElement.dataset.fastapiHmr === 'ready'")
+    state(page, "ready")
 
 
 def visit(page: Page, url: str) -> Page:
@@ -36,11 +36,8 @@ def page_id(page: Page | Frame) -> str:
 
 def shows(page: Page | Frame, target: str) -> None:
     """Wait until the page is the one with this id, and knows it."""
-    page.wait_for_function(
-        "id => document.querySelector('script[src*=__fastapi_hmr__]')?.dataset.id === id"
-        " && document.documentElement.dataset.fastapiHmr === 'ready'",
-        arg=target,
-    )
+    script = f'script[src*=__fastapi_hmr__][data-id="{target}"]'
+    page.wait_for_selector(f'html[data-fastapi-hmr="ready"] {script}', state="attached")
 
 
 HIDING = """
@@ -53,8 +50,8 @@ window.hide = (value) => { hidden = value; document.dispatchEvent(new Event("vis
 
 
 def state(page: Page | Frame, expected: str) -> None:
-    """Wait until the page says that it is in this state."""
-    page.wait_for_function("state => document.documentElement.dataset.fastapiHmr === state", arg=expected)
+    """Wait until the page says that it is in this state. By a selector: pages may forbid what `eval`s."""
+    page.wait_for_selector(f'html[data-fastapi-hmr="{expected}"]', state="attached")
 
 
 def until(page: Page, probe: Callable[[], object], what: str) -> None:

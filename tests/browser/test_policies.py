@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page
 from starlette.responses import HTMLResponse
 
-from tests.browser.driving import loads, shows, visit
+from tests.browser.driving import loads, shows, until, visit
 from tests.browser.site import Site, document
 
 pytestmark = pytest.mark.browser
@@ -78,7 +78,7 @@ def test_what_a_policy_forbids_stays_forbidden(site: Site, page: Page) -> None:
     )
     page.add_init_script(VIOLATIONS)
     visit(page, site.url())
-    page.wait_for_function("violations.length >= 2")
+    until(page, lambda: page.evaluate("violations.length") >= 2, "two violations")
     assert page.evaluate("window.own") is None
     assert site.count("/x.png") == 0
     assert any("was extended" in line for line in site.notices)
