@@ -1,0 +1,211 @@
+"""Measures in Chromium how long a save takes to reach an open page of the example app, here and under uvicorn-hmr.
+
+    python benchmarks/refresh.py --saves 200 --peer /path/to/bin/uvicorn-hmr
+
+The peer's environment needs `uvicorn-hmr`, `fastapi-reloader`, `uvicorn[standard]` and the example app's dependencies.
+Each save puts another number into what the page shows, and each page reports itself: none may be lost, none doubled.
+"""
+
+import argparse
+import contextlib
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[1]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+DEADLINE_S = 60
+STYLE, RULE = "static/site.css", "h1 {{ border-left: {}px solid }}"
+EDITS = {"handler": "routers/pages.py", "module": "routers/pages.py", "template": "templates/day.html"}
+GREETINGS = ("Up late", "Good morning", "Good afternoon", "Good evening")
+
+REPORT = """
+const report = (when) => window.reportPage?.(when, document.querySelector("h1")?.textContent ?? "", performance.timeOrigin + performance.now());
+addEventListener("DOMContentLoaded", () => report("ready"));
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (entry.name === "first-contentful-paint") report("painted");
+}).observe({ type: "paint", buffered: true });
+"""
+"""In every page: says when it holds its text, and when that is on the screen."""
+PAINTED = """
+(width) => new Promise((done) => {
+  const look = () => {
+    if (getComputedStyle(document.querySelector("h1")).borderLeftWidth !== width) requestAnimationFrame(look);
+    else setTimeout(() => done(performance.timeOrigin + performance.now())); // after the frame that shows it
+  };
+  look();
+})
+"""
+
+
+@dataclass
+class Case:
+    """One server with one open page, edited again and again."""
+
+    name: str
+    page: Page
+    folder: Path
+    reports: list[tuple[str, str, float]] = field(default_factory=list)
+    numbers: dict[str, int] = field(default_factory=lambda: dict.fromkeys(EDITS, 0))
+
+    @property
+    def heading(self) -> str:
+        """What the page has to show by now."""
+        return "template{template} handler{handler} module{module}".format(**self.numbers)
+
+    @property
+    def pages(self) -> list[str]:
+        """What each page that was loaded showed, in order."""
+        return [text for when, text, _ in self.reports if when == "ready"]
+
+    def hear(self, when: str, text: str, at_ms: float) -> None:
+        """A page says what it shows."""
+        self.reports.append((when, text, at_ms))
+
+    def save(self, name: str, *changes: tuple[str, str]) -> float:
+        """Replace texts in a file, as an editor does: at once. Returns when, in ms of the epoch."""
+        path = self.folder / name
+        text = path.read_text()
+        for old, new in changes:
+            if old not in text:
+                sys.exit(f"{old!r} is not in {name}: the example app has changed, change this script too")
+            text = text.replace(old, new)
+        staged = self.folder.parent / f".staged-{os.getpid()}"
+        staged.write_text(text)
+        saved = time.time() * 1000
+        staged.replace(path)
+        return saved
+
+    def refresh(self, kind: str) -> float:
+        """One save of what the heading says; returns the milliseconds until a page with it is painted."""
+        number = self.numbers[kind]
+        self.numbers[kind] += 1
+        saved = self.save(EDITS[kind], (f"{kind}{number}", f"{kind}{number + 1}"))
+        return self.painted() - saved
+
+    def painted(self) -> float:
+        """Wait until a page that shows the heading is painted; returns when, in ms of the epoch."""
+        until = time.monotonic() + DEADLINE_S
+        while True:
+            for when, text, at_ms in reversed(self.reports):
+                if (when, text) == ("painted", self.heading):
+                    return at_ms
+            if time.monotonic() > until:
+                sys.exit(f"{self.name}: {self.heading!r} was lost, the page shows {self.pages[-1:]}")
+            self.page.wait_for_timeout(1)
+
+    def restyle(self, number: int) -> float:
+        """One save of a stylesheet; returns the milliseconds until the open page is painted with it."""
+        loaded = len(self.pages)
+        waiting = self.page.evaluate_handle(f"(width) => ({{ painted: ({PAINTED})(width) }})", f"{number + 1}px")
+        saved = self.save(STYLE, (RULE.format(number), RULE.format(number + 1)))
+        painted = float(self.page.evaluate("(waiting) => waiting.painted", waiting))
+        if len(self.pages) > loaded:
+            sys.exit(f"{self.name}: the page navigated for a stylesheet")
+        return painted - saved
+
+
+@contextlib.contextmanager
+def serving(name: str, argv: list[str], browser: Browser) -> Iterator[Case]:
+    """A copy of the example app under this server, and a page that has it open."""
+    with tempfile.TemporaryDirectory() as folder:
+        app = Path(folder) / "daybook"
+        shutil.copytree(ROOT / "example_app", app, ignore=shutil.ignore_patterns("__pycache__"))
+        port = free_port()
+        case = Case(name, browser.new_page(), app)
+        marked = [(f'"{text}"', 'f"handler0 {HEADING}"') for text in GREETINGS]
+        case.save("routers/pages.py", *marked, ("router = ", 'HEADING = "module0"\nrouter = '))
+        case.save("templates/day.html", ("{{ greeting }}.", "template0 {{ greeting }}"))
+        case.save(STYLE, (":root", f"{RULE.format(0)}\n:root"))
+        env = os.environ | {"DAYBOOK_DATABASE": f"{folder}/daybook.db", "DAYBOOK_STARTUP_SECONDS": "0"}
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        server = subprocess.Popen([*argv, "--port", str(port)], cwd=app, env=env, **quiet)
+        try:
+            wait_for(port)
+            case.page.expose_function("reportPage", case.hear)
+            case.page.add_init_script(REPORT)
+            case.page.goto(f"http://localhost:{port}/")
+            case.painted()
+            case.page.wait_for_timeout(2000)  # the other client does not say when it is connected
+            yield case
+        finally:
+            server.kill()
+            server.wait()
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def wait_for(port: int) -> None:
+    """Wait until the server accepts connections."""
+    until = time.monotonic() + DEADLINE_S
+    while True:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        if time.monotonic() > until:
+            sys.exit(f"nothing listens on port {port} after {DEADLINE_S} s")
+        time.sleep(0.02)
+
+
+def measure(cases: list[Case], kind: str, saves: int) -> dict[str, list[float]]:
+    """So many saves of each, ten of one and ten of the other in turn."""
+    found: dict[str, list[float]] = {case.name: [] for case in cases}
+    for start in range(0, saves, 10):
+        for case in cases:
+            case.page.bring_to_front()
+            found[case.name] += [case.refresh(kind) for _ in range(min(10, saves - start))]
+    return found
+
+
+def check(case: Case) -> str:
+    """Whether each save was one page: what was lost or doubled."""
+    case.page.wait_for_timeout(1500)  # a second refresh for the last save would come now
+    pages, saves = case.pages[1:], sum(case.numbers.values())
+    return (
+        f"{saves} saves, {len(pages)} refreshes, {saves - len(set(pages))} lost, {len(pages) - len(set(pages))} doubled"
+    )
+
+
+def main() -> None:
+    """Run it and print the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--saves", type=int, default=30, help="saves of each kind (default: 30)")
+    parser.add_argument("--peer", help="path of a uvicorn-hmr to compare with")
+    options = parser.parse_args()
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    with contextlib.ExitStack() as stack:
+        browser = stack.enter_context(sync_playwright()).chromium.launch(executable_path=chromium, args=FLAGS)
+        command = [sys.executable, "-m", "fastapi_hmr", "main:app", "--reload"]
+        cases = [stack.enter_context(serving("fastapi-hmr", command, browser))]
+        if options.peer:
+            command = [options.peer, "main:app", "--refresh"]
+            cases.append(stack.enter_context(serving("uvicorn-hmr", command, browser)))
+        rows = {("handler body", name): took for name, took in measure(cases, "handler", options.saves).items()}
+        rows |= {("module global", name): took for name, took in measure(cases, "module", options.saves).items()}
+        ours = cases[0]
+        rows["template", ours.name] = measure([ours], "template", options.saves)[ours.name]
+        rows["stylesheet", ours.name] = [ours.restyle(number) for number in range(options.saves)]
+        print("| save of a | server | saves | median ms | slowest ms |\n|---|---|---|---|---|")
+        for (kind, name), took in rows.items():
+            print(f"| {kind} | {name} | {len(took)} | {statistics.median(took):.0f} | {max(took):.0f} |")
+        for case in cases:
+            print(f"{case.name}: {check(case)}")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
