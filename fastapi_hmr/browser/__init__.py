@@ -12,7 +12,7 @@ from fastapi_hmr.browser.guard import Hosts
 from fastapi_hmr.browser.headers import first
 from fastapi_hmr.browser.inject import Receive, Responder, Scope, Send, prepare, request_refusal, revalidate
 from fastapi_hmr.browser.pages import as_payload, exception_page
-from fastapi_hmr.browser.routes import PREFIX, Routes
+from fastapi_hmr.browser.routes import PREFIX, Routes, version
 from fastapi_hmr.browser.usage import Answer, Audit, Usage
 from fastapi_hmr.events import AssetsChanged, Event, Reloaded, ReloadFailed
 from fastapi_hmr.tracebacks import ErrorReport
@@ -115,7 +115,7 @@ class BrowserMiddleware:
     def _tag(self, scope: Scope, exchange: Mapping[str, Any], nonce: str) -> bytes:
         generation = exchange.get("generation") or self._generation()
         attributes = {
-            "src": f"{scope.get('root_path', '').rstrip('/')}{PREFIX}/client.js",
+            "src": f"{scope.get('root_path', '').rstrip('/')}{PREFIX}/client.js?v={version()}",
             "data-id": f"{generation}.{self._serial}",
             "data-token": self._routes.token,
             "data-swap": str(self._swap),

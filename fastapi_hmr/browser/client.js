@@ -47,7 +47,7 @@
    *   "docs.js": typeof import("./docs.js"), "state.js": typeof import("./state.js")}} Parts
    */
   /** @template {keyof Parts} K @param {K} name @returns {Promise<Parts[K]>} */
-  const load = (name) => import(new URL(name, base).href);
+  const load = (name) => import(new URL(name + new URL(script.src).search, base).href);
 
   /** Say where we are, for tests and the curious. @param {string} state */
   const mark = (state) => document.documentElement.setAttribute("data-fastapi-hmr", reloading ? "reloading" : state);
@@ -217,7 +217,10 @@
 
   /** The server serves `id`: is it what this page was made by? @param {string} id */
   function arrive(id) {
-    if (id === pageId) return mark("ready");
+    if (id === pageId) {
+      load("state.js").catch(() => {}); // a reload need not wait for it then
+      return mark("ready");
+    }
     if (document.visibilityState === "hidden") return mark("stale");
     if (!document.querySelector("body > #swagger-ui, body > redoc")) return reload(id);
     docs = docs.then(() => refreshDocs(id)).catch(() => reload(id));

@@ -9,7 +9,7 @@
  */
 
 const sheet = new CSSStyleSheet(); // constructed: no `style-src` and no Trusted Types policy stands in its way
-sheet.replaceSync(await (await fetch(new URL("overlay.css", import.meta.url))).text());
+sheet.replaceSync(await (await fetch(import.meta.url.replace("overlay.js", "overlay.css"))).text());
 
 /**
  * @template {keyof HTMLElementTagNameMap} K

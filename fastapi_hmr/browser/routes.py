@@ -1,7 +1,9 @@
 """fastapi-hmr's own routes: the client, the overlay and the stream of events, behind the guard."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
+from hashlib import sha256
 from http import HTTPStatus
 
 from fastapi_hmr.browser.channel import Channel, Payload
@@ -23,6 +25,13 @@ SECURE_HEADERS = {
     "referrer-policy": "no-referrer",
 }
 """On every answer of ours. No CORS header among them, ever."""
+_LASTING = {**SECURE_HEADERS, "cache-control": "max-age=31536000, immutable"}
+
+
+@cache
+def version() -> str:
+    """What the scripts' URLs carry, so that a browser fetches them once and not at every reload."""
+    return sha256(b"".join(asset(name) for name in sorted(ASSETS))).hexdigest()[:12]
 
 
 class Routes:
@@ -53,7 +62,9 @@ class Routes:
             await self.channel.answer(scope, receive, send)
         else:
             content, media_type = (b"", b"text/event-stream") if name == "events" else (asset(name), ASSETS[name])
-            await _reply(send, HTTPStatus.OK, content, media_type, head=scope["method"] == "HEAD")
+            lasting = name != "events" and scope["query_string"] == f"v={version()}".encode()
+            headers = _LASTING if lasting else SECURE_HEADERS
+            await _reply(send, HTTPStatus.OK, content, media_type, headers=headers, head=scope["method"] == "HEAD")
 
     def _refusal(self, name: str, scope: Scope) -> Refusal | None:
         if refusal := self._hosts.refusal(scope) or site_refusal(scope):
@@ -80,9 +91,10 @@ async def _reply(
     media_type: bytes = b"text/plain; charset=utf-8",
     *,
     extra: list[tuple[bytes, bytes]] | None = None,
+    headers: Mapping[str, str] = SECURE_HEADERS,
     head: bool = False,
 ) -> None:
-    headers = [(b"content-type", media_type), (b"content-length", b"%d" % len(content)), *(extra or [])]
-    headers += [(name.encode(), value.encode()) for name, value in SECURE_HEADERS.items()]
-    await send({"type": "http.response.start", "status": status.value, "headers": headers})
+    sent = [(b"content-type", media_type), (b"content-length", b"%d" % len(content)), *(extra or [])]
+    sent += [(name.encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": status.value, "headers": sent})
     await send({"type": "http.response.body", "body": b"" if head else content})

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi_hmr.browser import BrowserMiddleware
+from fastapi_hmr.browser.routes import version
 
 NAVIGATION = {"sec-fetch-mode": "navigate", "sec-fetch-site": "none", "accept": "text/html"}
-TAG = b'<script src="/__fastapi_hmr__/client.js" data-id="boot.1.0" data-token="'
+TAG = f'<script src="/__fastapi_hmr__/client.js?v={version()}" data-id="boot.1.0" data-token="'.encode()
 
 
 @dataclass

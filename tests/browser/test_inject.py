@@ -195,7 +195,7 @@ def test_tag_carries_root_path_and_nonce() -> None:
     """Behind a proxy's prefix the script is under that prefix; a policy's nonce is the tag's."""
     scope = scope_of("/api/", root_path="/api")
     body = ask([PAGE], scope=scope, headers={"content-security-policy": "script-src 'nonce-abc'"}).body
-    assert b'<script src="/api/__fastapi_hmr__/client.js" ' in body
+    assert b'<script src="/api/__fastapi_hmr__/client.js?v=' in body
     assert b' nonce="abc"></script>' in body
 
 
