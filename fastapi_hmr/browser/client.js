@@ -52,7 +52,7 @@
   /** Say where we are, for tests and the curious. @param {string} state */
   const mark = (state) => document.documentElement.setAttribute("data-fastapi-hmr", reloading ? "reloading" : state);
 
-  /** @type {BroadcastChannel | null} */
+  /** @typedef {Pick<BroadcastChannel, "postMessage" | "close" | "onmessage">} Tabs @type {Tabs | null} */
   let tabs = null;
   let lead = 0; // our claim while we lead; the highest claim wins
   let highest = 0;
@@ -320,6 +320,15 @@
     }
   }
 
+  /** @returns {Tabs} */
+  function makeTabs() {
+    try {
+      return new BroadcastChannel("fastapi-hmr");
+    } catch {
+      return { postMessage() {}, close() {}, onmessage: null }; // storage is blocked: each tab for itself
+    }
+  }
+
   let leave = () => {};
 
   function start() {
@@ -329,11 +338,23 @@
       leave = top.join(apply);
       return;
     }
-    tabs = typeof BroadcastChannel === "function" ? new BroadcastChannel("fastapi-hmr") : null;
-    if (tabs) tabs.onmessage = onWhisper;
+    tabs = makeTabs();
+    tabs.onmessage = onWhisper;
     claimSoon(WATCHDOG);
-    if (document.visibilityState === "visible") takeLead();
+    if (document.visibilityState === "visible") connectSoon();
     else mark("hidden");
+  }
+
+  /** Connect when the page has been painted, or soon: what it loads for itself comes first. */
+  function connectSoon() {
+    mark("connecting");
+    let opened = tabs;
+    const begin = () => {
+      if (opened && opened === tabs) takeLead();
+      opened = null;
+    };
+    requestAnimationFrame(() => later(begin));
+    later(begin, 300); // out of sight there are no frames
   }
 
   /** Into the back-forward cache, frozen, or gone: an open stream would keep the page out of that cache. */

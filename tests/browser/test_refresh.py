@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page
 from starlette.responses import HTMLResponse
 
-from tests.browser.driving import LOADS, loads, page_id, ready, shows, state, visit
+from tests.browser.driving import HIDING, LOADS, loads, page_id, ready, shows, state, visit
 from tests.browser.site import Site, document
 from tests.utils import wait_until
 
@@ -126,6 +126,19 @@ def test_no_loop_without_session_storage(plain: Site, page: Page) -> None:
     page.unroute_all()
     page.reload()
     shows(page, f"{plain.generation}.0")
+
+
+def test_no_storage_at_all_is_no_reason_to_miss_a_save(plain: Site, page: Page) -> None:
+    """Where a person blocks cookies, Firefox refuses the tabs' channel too: each tab then listens for itself."""
+    page.add_init_script("window.BroadcastChannel = class { constructor() { throw new Error('insecure'); } };" + HIDING)
+    visit(page, plain.url())
+    shows(page, plain.save())
+    page.evaluate("hide(true)")
+    target = plain.save()
+    state(page, "stale")
+    page.evaluate("hide(false)")
+    shows(page, target)
+    assert loads(page) == 3
 
 
 def test_the_result_of_a_form_is_not_submitted_again(plain: Site, page: Page) -> None:

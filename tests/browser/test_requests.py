@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from fastapi_hmr.browser.routes import version
 from tests.browser.site import Site, document
 
 JS = "/__fastapi_hmr__/client.js"
@@ -155,6 +156,18 @@ def test_crafted_request_gets_its_answer(hostile: Site, status: int, craft: Craf
         assert token_of(hostile).encode() not in body
     assert not hostile.errors
     assert not [request for request in hostile.requests if "__fastapi_hmr__" in request.url.path], "the app was asked"
+
+
+def test_scripts_last_under_the_version_s_url_alone(hostile: Site) -> None:
+    """What can't change is fetched once; any other query, and the stream, is asked for each time."""
+    for target, sent in (
+        (f"{JS}?v={version()}", "max-age=31536000, immutable"),
+        (f"{JS}?v=0", "no-store"),
+        (f"{EVENTS}?v={version()}&token={token_of(hostile)}", "no-store"),
+    ):
+        status, headers, _ = send_raw(hostile.port, request_of(hostile, target))
+        assert (status, headers["cache-control"]) == (200, sent)
+        assert headers["cross-origin-resource-policy"] == "same-origin"
 
 
 def test_absolute_form_is_no_way_around_the_guard(hostile: Site) -> None:
