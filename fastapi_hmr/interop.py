@@ -28,6 +28,17 @@ def signal_fastapi_reloader() -> None:
             send()
 
 
+def rebuild_middleware(app: Any) -> None:
+    """An app that starts a second time builds its middleware again, as it does in a new process."""
+    if is_starlette(app):
+        app.middleware_stack = None
+
+
+def is_starlette(app: Any) -> bool:
+    """Whether an app is Starlette's or FastAPI's, or of a class made from those."""
+    return any(cls.__module__ == "starlette.applications" for cls in type(app).__mro__)
+
+
 class Threads:
     """Threads for `def` endpoints and `asyncio.to_thread()`: handlers of old generations may sit in all of them."""
 

@@ -5,6 +5,7 @@ import contextlib
 import contextvars
 import inspect
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from fastapi_hmr.exceptions import StartupFailed
@@ -22,13 +23,24 @@ _abandoned: set[asyncio.Task[None]] = set()  # a task that nobody holds may be c
 class Lifespan:
     """The lifespan of one generation.
 
-    `mode` is uvicorn's `--lifespan`: in "auto" an app that raises before it answers has no lifespan, "on" makes that
-    an error, "off" never asks. `context` is what the app's code runs in.
+    `mode` is uvicorn's `--lifespan`: in "auto" an app that raises before it answers has no lifespan, unless it
+    `must_answer`, "on" makes that an error, "off" never asks. `context` is what the app's code runs in.
     """
 
-    def __init__(self, app: Any, mode: str, context: contextvars.Context, *, idle: bool = False) -> None:
+    def __init__(
+        self,
+        app: Any,
+        mode: str,
+        context: contextvars.Context,
+        *,
+        idle: bool = False,
+        must_answer: Callable[[], bool] = lambda: False,
+    ) -> None:
         """`idle`: nothing of the user's runs in it, so that it may overlap with the next one."""
         self.idle = idle
+        self.answered = False
+        """Whether the app has said that it is up."""
+        self._must_answer = must_answer
         self.state: dict[str, Any] = {}
         self._app, self._mode, self._context = app, mode, context
         self._inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -69,7 +81,8 @@ class Lifespan:
 
     def _judge(self, error: BaseException) -> None:
         """What an app means that raises before it has answered."""
-        if self._mode == "on" or isinstance(error, (SystemExit, KeyboardInterrupt, asyncio.CancelledError)):
+        fatal = isinstance(error, (SystemExit, KeyboardInterrupt, asyncio.CancelledError))
+        if fatal or self._mode == "on" or self._must_answer():
             raise StartupFailed(f"the app's lifespan failed to start: {error!r}") from error
         logger.info("ASGI 'lifespan' protocol appears unsupported.")
 
@@ -126,6 +139,7 @@ class Lifespan:
         if kind.endswith(".failed"):
             self._failure = str(message.get("message", ""))
         if kind.startswith("lifespan.startup."):
+            self.answered = self._failure is None
             self._started.set()
         else:
             self._stopped.set()

@@ -94,7 +94,13 @@ class DevServer:
         self.written = Written()
         self.bind_host = config.uvicorn.get("host") or "127.0.0.1"
         keep = (lambda app: Carry(app, self.owns, self.engine.pin)) if config.keep_lifespan else None
-        self.switch = Switch(lifespan=config.lifespan, interface=config.interface, render=self._render, keep=keep)
+        self.switch = Switch(
+            lifespan=config.lifespan,
+            interface=config.interface,
+            render=self._render,
+            keep=keep,
+            starts=self.engine.starts,
+        )
         self.browser: BrowserMiddleware | None = None  # only with --reload: it costs a slower start
         self.server = HmrServer(self._uvicorn_config(), end_streams=self._end_streams, close=self._close)
 

@@ -3,25 +3,43 @@
 import asyncio
 import contextlib
 import contextvars
-import inspect
 import logging
 import secrets
 import sys
 import weakref
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Protocol
 
 from fastapi_hmr.carry import Carry
 from fastapi_hmr.exceptions import StartupFailed
 from fastapi_hmr.exchange import ASGIApp, Receive, Scope, Send
 from fastapi_hmr.generation import DRAIN_S, Generation, Start, Variables
-from fastapi_hmr.interop import Threads, reset_globals, signal_fastapi_reloader
+from fastapi_hmr.interface import adapt
+from fastapi_hmr.interop import Threads, is_starlette, rebuild_middleware, reset_globals, signal_fastapi_reloader
 from fastapi_hmr.lifespan import Lifespan, does_nothing
 from fastapi_hmr.loop import hidden
 from fastapi_hmr.tracebacks import ErrorReport
 
 GATE_S = 60.0
 """How long a request waits for a reload before it is answered with 503."""
+
+
+class Starts(Protocol):
+    """Undoes what the start of one app did to libraries before the next starts; the engine has one."""
+
+    def begin(self) -> None:
+        """An app is about to start."""
+
+    def succeeded(self) -> None:
+        """It is up."""
+
+    def failed(self) -> None:
+        """It did not come up."""
+
+    @property
+    def bound(self) -> str | None:
+        """Why what the app started can't go on for another app."""
+
 
 type Rendered = tuple[int, list[tuple[bytes, bytes]], bytes]
 type Render = Callable[[Scope, ErrorReport, int], Rendered]
@@ -48,10 +66,11 @@ class Switch:
         gate_timeout: float = GATE_S,
         drain_timeout: float = DRAIN_S,
         keep: Callable[[Any], Carry] | None = None,
+        starts: Starts | None = None,
     ) -> None:
         self._mode, self._interface, self._render = lifespan, interface, render
         self._gate_timeout, self._drain_timeout = gate_timeout, drain_timeout
-        self._keep = keep
+        self._keep, self._starts = keep, starts
         self._carries: weakref.WeakKeyDictionary[Lifespan, Carry] = weakref.WeakKeyDictionary()
         self.carried = False
         """Whether the last `replace` let the lifespan go on."""
@@ -134,6 +153,7 @@ class Switch:
             again: Generation | None = old
             if self._stopped:
                 carry = self._carries.get(old.lifespan)
+                rebuild_middleware(old.app)
                 again = await self._started(
                     self._start(old.app, carry and carry.app, old.lifespan.idle, old.start, old.variables)
                 )
@@ -154,7 +174,7 @@ class Switch:
         carry = None if old is None else self._carries.get(old.lifespan)
         if old is None or carry is None or not old.lifespan.running:
             return False
-        self.not_carried = carry.refusal(app)
+        self.not_carried = carry.refusal(app) or (None if self._starts is None else self._starts.bound)
         if self.not_carried is not None:
             return False
         carry.hand_over(app)
@@ -187,9 +207,13 @@ class Switch:
         if self._ending:
             starting.close()
             return None
+        if self._starts is not None:
+            self._starts.begin()
+        up = False
         self._starting = task = hidden(starting)
         try:
             await asyncio.wait({task})
+            up = not task.cancelled() and task.exception() is None
         except asyncio.CancelledError:
             task.cancel()
             await asyncio.wait({task})  # bounded: a lifespan that is deaf to it is left behind
@@ -198,6 +222,8 @@ class Switch:
             raise
         finally:
             self._starting = None
+            if self._starts is not None:
+                self._starts.succeeded() if up else self._starts.failed()
         return None if task.cancelled() else task.result()
 
     def _step_down(self, current: Generation) -> None:
@@ -260,12 +286,18 @@ class Switch:
             context.run(variable.set, value)
         self._threads.renew()
         carry = None if self._keep is None else self._keep(target)
-        lifespan = Lifespan(app if carry is None else carry.watch(app), self._mode, context, idle=idle)
+        watched = app if carry is None else carry.watch(app)
+        lifespan = Lifespan(watched, self._mode, context, idle=idle, must_answer=lambda: self._must_answer(target))
         await lifespan.startup()
         reset_globals()
         if carry is not None:
             self._carries[lifespan] = carry
         return Generation(app, lifespan, start, variables)
+
+    def _must_answer(self, app: Any) -> bool:
+        """Whether an app has a lifespan for sure: the version before had; or it could not even build its middleware."""
+        old = self._previous
+        return (old is not None and old.lifespan.answered) or (is_starlette(app) and app.middleware_stack is None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer by the current generation, after the gate."""
@@ -360,26 +392,3 @@ def _tell(app: Any, start: Start) -> None:
     if state is not None:
         with contextlib.suppress(Exception):  # an object of the user's: it may refuse attributes
             state.hmr = start
-
-
-def adapt(app: Any, interface: str) -> ASGIApp:
-    """An app of any interface as ASGI 3, by uvicorn's rules for `--interface`."""
-    from uvicorn.middleware.asgi2 import ASGI2Middleware
-    from uvicorn.middleware.wsgi import WSGIMiddleware  # type: ignore[attr-defined]  # a2wsgi's, where installed
-
-    if interface == "auto":
-        call = app if inspect.isfunction(app) else getattr(app, "__call__", None)  # noqa: B004 - the function is wanted
-        asgi3 = hasattr(app, "__await__") if inspect.isclass(app) else _is_async(call)
-        interface = "asgi3" if asgi3 else "asgi2"
-    adapted: Any = app
-    if interface == "wsgi":
-        adapted = WSGIMiddleware(app)
-    elif interface == "asgi2":
-        adapted = ASGI2Middleware(app)
-    return adapted  # type: ignore[no-any-return]  # the user's object
-
-
-def _is_async(function: object) -> bool:
-    if sys.version_info >= (3, 14):
-        return inspect.iscoroutinefunction(function)
-    return asyncio.iscoroutinefunction(function)  # it also knows the mark that asgiref and others set

@@ -17,7 +17,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
     frozenset(floor.split())
     for floor in (
         "exceptions tracebacks audit codes kept exchange interop loop watchdog",
-        "config events facts hot listen written",
+        "config events facts hot interface listen written",
         "resolve ignore lifespan touched leaks",
         "watcher engine discover terminal generation browser carry coldstart",
         "switch",
@@ -44,13 +44,13 @@ DOORS = {
     "watchfiles": {"watcher"},
     "sse_starlette": {"browser.channel"},
     "click": {"cli"},
-    "uvicorn": {"cli", "main", "server", "config", "switch"},
+    "uvicorn": {"cli", "main", "server", "config", "interface"},
     "starlette": set[str](),
     "fastapi": set[str](),
     "anyio": set[str](),
 }
 """Which modules may import a dependency. FastAPI and Starlette are the user's: whatever version is there serves."""
-LAZY_DOORS = {("config", "uvicorn"), ("switch", "uvicorn")}
+LAZY_DOORS = {("config", "uvicorn"), ("interface", "uvicorn")}
 """Low floors that ask uvicorn something, in a function, so that importing them stays cheap."""
 
 

@@ -13,7 +13,8 @@ import uvicorn.middleware.wsgi
 from websockets.exceptions import InvalidStatus
 
 from fastapi_hmr.exceptions import StartupFailed
-from fastapi_hmr.switch import Switch, adapt
+from fastapi_hmr.interface import adapt
+from fastapi_hmr.switch import Switch
 from fastapi_hmr.tracebacks import ErrorReport
 from tests.serving_main import render
 from tests.serving_process import Serving, Stream, serving

@@ -40,6 +40,10 @@ class Effect:
     """Modules whose own objects it changed: they run again with the one that did it."""
     finish: Callable[[], None] = _nothing
     """Called when the effect is gone for good: close files, cancel tasks."""
+    thing: Any = None
+    """What was registered, where somebody may hold it and rely on its being there."""
+    by: str | None = None
+    """The module that asked for it, where that is known."""
 
 
 class Probe(Protocol):

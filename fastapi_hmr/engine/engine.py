@@ -2,7 +2,6 @@
 
 import gc
 import logging
-import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +16,11 @@ from fastapi_hmr.engine.patching import Patching
 from fastapi_hmr.engine.places import Places, real
 from fastapi_hmr.engine.probe import Probe
 from fastapi_hmr.engine.record import Records
+from fastapi_hmr.engine.starts import Starts
 from fastapi_hmr.engine.tracking import Tracker
 from fastapi_hmr.engine.transaction import Transaction
-from fastapi_hmr.engine.watchdog import ImportTimeout, bounded
+from fastapi_hmr.engine.verdict import explain, summary, surely_broken
+from fastapi_hmr.engine.watchdog import bounded
 from fastapi_hmr.events import FileChange, ReloadLevel
 
 logger = logging.getLogger(__name__)
@@ -61,7 +62,6 @@ type Outcome = Built | Unchanged | Broken | NeedsRestart
 
 NOT_IN_PLACE = "; not in place: "
 """Comes before what kept an edit from being patched, at the end of a reason."""
-_HERE = Path(__file__).resolve().parent
 THOROUGH = 0.6
 """Above this share of the modules, running all of them costs hardly more and is simpler."""
 
@@ -101,6 +101,7 @@ class Engine:
         self._patching = Patching(self.records, in_request) if mechanisms.patch else None
         if self._patching is not None:
             self._tracker.on_code = self._patching.watch
+        self.starts = Starts(self._tracker.process, self.records)
         self._finder = Finder(self._tracker)
         self._hook = ImportHook(self._tracker)
         self._garbage = Garbage()
@@ -288,6 +289,7 @@ class Engine:
 
     def _begin(self) -> Transaction:
         self._before_attempt()
+        self.starts.modules_run()
         if self._patching is not None:
             self._patching.begin()
         return Transaction(self._tracker, self._planner, self._hook, self._module, self._resolve, self._mechanisms)
@@ -295,6 +297,7 @@ class Engine:
     def _undo(self, transaction: Transaction) -> None:
         self._started()
         transaction.rollback()
+        self.starts.modules_ran()
 
     def _build(
         self, transaction: Transaction, names: set[str], level: ReloadLevel, reason: str, namespaces: Iterable[str] = ()
@@ -318,7 +321,7 @@ class Engine:
         except BaseException as error:  # noqa: BLE001 - as above
             self._undo(transaction)
             first = error
-        if not self._mechanisms.ladder or self._surely_broken(first) or not await self._works_cold():
+        if not self._mechanisms.ladder or surely_broken(first, self._pending) or not await self._works_cold():
             return self._broken(first)
         why = f"{explain(plan)}; updating raised {summary(first)}"
         transaction = self._begin()
@@ -339,41 +342,6 @@ class Engine:
         assert self._probe is not None
         return await self._probe.works()
 
-    def _surely_broken(self, error: BaseException) -> bool:
-        """Whether a cold start would raise the same: source that does not compile, an import that does not end."""
-        if isinstance(error, ImportTimeout):
-            return True
-        if isinstance(error, SyntaxError):
-            return error.filename is not None and real(Path(error.filename)) in self._pending
-        if not isinstance(error, (ModuleNotFoundError, NameError)) or isinstance(error, UnboundLocalError):
-            return False
-        # A name that is not there, in the very lines that were saved: what was kept has no part in it.
-        raised = [
-            frame for frame, _ in traceback.walk_tb(error.__traceback__) if "<frozen" not in frame.f_code.co_filename
-        ]
-        own = [frame for frame in raised if not Path(frame.f_code.co_filename).is_relative_to(_HERE)]
-        return (
-            bool(own)
-            and own[-1].f_code.co_name == "<module>"
-            and real(Path(own[-1].f_code.co_filename)) in self._pending
-        )
-
     @staticmethod
     def _broken(error: BaseException) -> Broken:
         return Broken(error)
-
-
-def explain(plan: Plan) -> str:
-    """Why modules run again, for people."""
-    reasons = list(dict.fromkeys(plan.hit.values()))
-    first = reasons[0] if len(reasons) == 1 else f"{reasons[0]} and {len(reasons) - 1} more"
-    others = len(plan.names - plan.hit.keys())
-    if not others:
-        return first
-    return f"{first}; {others} module{'s' if others > 1 else ''} depend{'' if others > 1 else 's'} on it"
-
-
-def summary(error: BaseException) -> str:
-    """An exception in one line."""
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

@@ -53,12 +53,31 @@ class Process:
 
     def mark(self) -> None:
         """What happened until now is charged to nobody (any more)."""
+        self._adapt()
+        self._mark = {name: probe.take() for name, probe in self._probes.items()}
+
+    def _adapt(self) -> None:
         for adapter in [adapter for adapter in self._adapters if is_loaded(adapter.library)]:
             self._adapters.remove(adapter)
             probe = adapter.probe()
             if probe is not None:
                 self._probes[adapter.library] = probe
-        self._mark = {name: probe.take() for name, probe in self._probes.items()}
+
+    def libraries(self, *, lasting: bool = False) -> dict[str, Any]:
+        """What the registries of libraries look like now; `lasting`: of those that count requests' doings too."""
+        self._adapt()
+        return {
+            name: probe.take()
+            for name, probe in self._probes.items()
+            if name in self.adapted and (not lasting or getattr(probe, "lasting", False))
+        }
+
+    def since(self, before: dict[str, Any]) -> Iterator[Effect]:
+        """What was done to those libraries since then."""
+        for name, was in before.items():
+            now = self._probes[name].take()
+            if was is not now and was != now:
+                yield from self._probes[name].effects(was, now)
 
     def charge(self, record: Record | None) -> None:
         """What happened since the mark was done by this module."""

@@ -55,7 +55,8 @@ class Providers:
             yield Effect("a part of a provider", _nothing, _nothing, slot)
         else:
             what = f"opentelemetry's {self._signal.provider}"
-            yield Effect(what, lambda: self._turn(now[0], before[0]), lambda: self._turn(before[0], now[0]), slot)
+            undo, redo = lambda: self._turn(now[0], before[0]), lambda: self._turn(before[0], now[0])
+            yield Effect(what, undo, redo, slot, thing=now[0])
 
     def _turn(self, old: Any, new: Any) -> None:
         signal, home = self._signal, self._home

@@ -16,6 +16,9 @@ def _registry() -> Any:
 class Collectors:
     """The collectors of the default registry."""
 
+    lasting = True
+    """A middleware of a mounted app, or of one without lifespan, is built by the first request, and registers then."""
+
     def __init__(self) -> None:
         self._serials: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
         self._last = 0
@@ -32,7 +35,7 @@ class Collectors:
                 self._last += 1
                 self._serials.setdefault(collector, self._last)
                 what = f"metric {getattr(collector, '_name', type(collector).__name__)}"
-                yield Effect(what, _unregistering(collector), self._registering(collector))
+                yield Effect(what, _unregistering(collector), self._registering(collector), thing=collector)
 
     def _registering(self, collector: Any) -> Callable[[], None]:
         def register() -> None:

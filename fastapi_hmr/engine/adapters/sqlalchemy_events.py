@@ -11,11 +11,11 @@ from fastapi_hmr.engine.effects import void
 type Listener = tuple[Any, str, Any, tuple[Any, ...], dict[str, Any]]
 
 
-def _by_sqlalchemy(frame: FrameType | None) -> bool:
-    """Whether the library listens for its own purposes: that goes with its own objects."""
+def _caller(frame: FrameType | None) -> str:
+    """The module that listens."""
     while frame is not None and frame.f_globals.get("__name__", "").startswith("sqlalchemy.event."):
         frame = frame.f_back  # listens_for()
-    return frame is not None and frame.f_globals.get("__name__", "").startswith("sqlalchemy.")
+    return "" if frame is None else str(frame.f_globals.get("__name__", ""))
 
 
 class Events:
@@ -25,13 +25,14 @@ class Events:
         from sqlalchemy import event
         from sqlalchemy.event import api
 
-        self.log: list[Listener] = []
+        self.log: list[tuple[Listener, str]] = []
         original = api.listen
 
         def listen(target: Any, identifier: str, fn: Any, *args: Any, **kw: Any) -> None:
             original(target, identifier, fn, *args, **kw)
-            if not _by_sqlalchemy(sys._getframe(1)):  # noqa: SLF001 - the only way to the caller
-                self.log.append((target, identifier, fn, args, kw))
+            caller = _caller(sys._getframe(1))  # noqa: SLF001 - the only way to the caller
+            if not caller.startswith("sqlalchemy."):  # for its own purposes: that goes with its own objects
+                self.log.append(((target, identifier, fn, args, kw), caller))
 
         # listens_for() finds `listen` among the globals of its module
         api.listen = event.listen = listen
@@ -43,9 +44,9 @@ class Events:
 
     def effects(self, before: int, now: int) -> Iterator[Effect]:
         """One effect for each listener."""
-        for listener in self.log[before:now]:
+        for listener, caller in self.log[before:now]:
             what = f"listener for {listener[1]!r}"
-            yield Effect(what, _removing(listener), self._adding(listener), touches=_home(listener[0]))
+            yield Effect(what, _removing(listener), self._adding(listener), touches=_home(listener[0]), by=caller)
 
     def _adding(self, listener: Listener) -> Callable[[], None]:
         target, identifier, fn, args, kw = listener

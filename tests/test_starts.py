@@ -1,0 +1,150 @@
+"""What an app's start does to libraries goes when the next start begins: real processes, compared with a cold start."""
+
+import re
+
+from tests.conftest import Serve
+from tests.utils import Project, Server
+
+COUNTED = """
+from contextlib import asynccontextmanager
+from fastapi import FastAPI, Response
+from prometheus_client import Counter, Gauge, generate_latest
+from settings import TITLE
+from slow import register
+
+class Counting:
+    def __init__(self, app):
+        self.app, self.gauge = app, Gauge("in_progress", "Built with the middleware")
+        self.requests = Counter("requests", "Likewise", ["title"])
+    async def __call__(self, scope, receive, send):
+        if scope["type"] == "http":
+            self.requests.labels(TITLE).inc()
+        await self.app(scope, receive, send)
+
+@asynccontextmanager
+async def lifespan(app):
+    if TITLE == "broken":
+        raise RuntimeError("no start with this title")
+    Gauge("of_the_lifespan", "Made by each start")
+    register()
+    yield
+
+app = FastAPI(LIFESPAN)
+app.add_middleware(Counting)
+
+@app.get("/")
+def root():
+    return TITLE
+
+@app.get("/metrics")
+def metrics():
+    return Response(generate_latest(), media_type="text/plain")
+"""
+ONCE = """
+from prometheus_client import Gauge
+
+_metric = None
+
+def register():
+    global _metric
+    if _metric is None:
+        _metric = Gauge("of_a_kept_module", "Made by the first start")
+"""
+
+
+def lines(server: Server) -> dict[str, str]:
+    """The app's own metrics and their values."""
+    text = server.get("/metrics").text
+    return dict(re.findall(r"^((?:requests_total|in_progress|of_)[^ ]*) (.*)$", text, re.MULTILINE))
+
+
+def written(project: Project, lifespan: str) -> None:
+    """An app whose start registers metrics."""
+    project["settings.py"] = 'TITLE = "one"\n'
+    project["slow.py"] = ONCE
+    project["main.py"] = COUNTED.replace("LIFESPAN", lifespan)
+
+
+def test_metrics_of_a_start_are_made_anew_by_the_next(project: Project, serve: Serve) -> None:
+    """A library's middleware registers a metric when it is built, a lifespan does: no duplicate, and each counts."""
+    written(project, "lifespan=lifespan")
+    server = serve("main:app")
+    server.wait_for("/", "one")
+    started = lines(server)
+    assert set(started) == {'requests_total{title="one"}', "in_progress", "of_the_lifespan", "of_a_kept_module"}
+    for title in ("two", "three"):
+        project["settings.py"] = f'TITLE = "{title}"\n'
+        server.wait_for("/", title)
+        server.json("/")
+        found = lines(server)
+        assert set(found) == {name.replace("one", title) for name in started}
+        assert float(found[f'requests_total{{title="{title}"}}']) >= 3.0
+
+
+def test_metrics_of_a_start_that_failed_are_those_of_the_last_good_one(project: Project, serve: Serve) -> None:
+    """The old version starts again with its own metrics, and the next good version with its own."""
+    written(project, "lifespan=lifespan")
+    server = serve("main:app")
+    server.wait_for("/", "one")
+    started = lines(server)
+    project["settings.py"] = 'TITLE = "broken"\n'
+    server.wait_for_line("no start with this title")
+    server.wait_for("/", "one")
+    assert set(lines(server)) == set(started)
+    project["settings.py"] = 'TITLE = "two"\n'
+    server.wait_for("/", "two")
+    assert set(lines(server)) == {name.replace("one", "two") for name in started}
+
+
+def test_metrics_of_a_first_request_go_with_its_app(project: Project, serve: Serve) -> None:
+    """Without a lifespan the middleware is built by the first request."""
+    written(project, "")
+    server = serve("main:app", "--lifespan", "off")
+    for title in ("one", "two", "three"):
+        project["settings.py"] = f'TITLE = "{title}"\n'
+        server.wait_for("/", title)
+        found = lines(server)
+        assert set(found) == {f'requests_total{{title="{title}"}}', "in_progress"}
+
+
+def test_a_lifespan_that_goes_on_takes_no_metrics_to_another_app(project: Project, serve: Serve) -> None:
+    """With --keep-lifespan: the next app's middleware registers anew, so the lifespan restarts, and it is said why."""
+    written(project, "lifespan=lifespan")
+    server = serve("main:app", "--keep-lifespan")
+    server.wait_for("/", "one")
+    project.edit("main.py", "return TITLE", "return TITLE + '!'")
+    project.edit("main.py", '@app.get("/")', '@app.get("/", summary="x")')
+    server.wait_for("/", "one!")
+    assert "in_progress" in lines(server)
+    server.wait_for_line("the start left behind: metric in_progress")
+
+
+def test_an_app_that_can_not_build_its_middleware_is_a_failed_start(project: Project, serve: Serve) -> None:
+    """It has a lifespan, so it is not one without: the old version serves on, and the error is shown."""
+    project["main.py"] = """
+        from fastapi import FastAPI
+
+        LIMIT = 1
+
+        class Limited:
+            def __init__(self, app):
+                self.app = app
+                if LIMIT > 1:
+                    raise ValueError("too much for this middleware")
+            async def __call__(self, scope, receive, send):
+                await self.app(scope, receive, send)
+
+        app = FastAPI()
+        app.add_middleware(Limited)
+
+        @app.get("/")
+        def root():
+            return LIMIT
+        """
+    server = serve("main:app")
+    server.wait_for("/", 1)
+    project.edit("main.py", "LIMIT = 1", "LIMIT = 2")
+    server.wait_for_line("ValueError: too much for this middleware")
+    server.wait_for_line("still serving the last good version")
+    assert server.json("/") == 1
+    assert "unsupported" not in server.output
