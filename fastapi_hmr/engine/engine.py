@@ -62,6 +62,8 @@ type Outcome = Built | Unchanged | Broken | NeedsRestart
 
 NOT_IN_PLACE = "; not in place: "
 """Comes before what kept an edit from being patched, at the end of a reason."""
+COLD_START_S = 30.0
+"""How long a cold start in a child process may take, whatever limit an import in this one has."""
 THOROUGH = 0.6
 """Above this share of the modules, running all of them costs hardly more and is simpler."""
 
@@ -120,7 +122,7 @@ class Engine:
         if self._installed:
             return
         self._installed = True
-        self._probe = Probe(self._module, self._cold, max(self._timeout, 1.0))
+        self._probe = Probe(self._module, self._cold, max(self._timeout, COLD_START_S))
         self._tracker.install()
         if self._patching is not None:
             self._patching.install()

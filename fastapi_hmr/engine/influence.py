@@ -55,6 +55,7 @@ class Influence:
         for record in self._old:
             for name in record.changed:
                 self._writers[name].add(record.name)
+        self.subclasses = any(record.classes for record in self._old)
         self.begin_pass()
 
     def begin_pass(self) -> None:
@@ -83,7 +84,6 @@ class Influence:
         for name in self._writers.get(owner, ()):
             if name not in self._reached and self._records.get(name) in self._old:
                 self.early.add(owner)
-        self.subclasses = any(record.classes for record in self._records.values())
 
     def renewed(self, name: str) -> None:
         """A module runs afresh: nothing in it has been looked at."""
@@ -106,16 +106,16 @@ class Influence:
             return
         if owner not in self._records or any(running.name == owner for running in self._running.stack):
             return  # a module under way runs again with its importers anyway
-        looked.add(name)
-        outer = [
+        before = [
             running
             for running in self._running.stack
-            if running is not record and owner in self._looked.get(running.name, ())
+            if (looked if running is record else owner in self._looked.get(running.name, ()))
         ]
-        if outer or name not in self._walked.get(owner, ()):
+        looked.add(name)
+        if before or name not in self._walked.get(owner, ()):
             changed = self._walk(key)
-            if changed:  # since an outer module looked, and before this one could touch it
-                for running in outer:
+            if changed:  # since these looked: an outer module, or this one when it reached less of the other's state
+                for running in before:
                     self._blame(running, owner, changed)
 
     def wrote(self, record: Record, owner: str) -> None:

@@ -241,7 +241,7 @@ def _own(_: Walker, value: Any, _direct: bool) -> Look | None:
     if not items:
         return None
     contents = flat(items)
-    return How.EXACT, contents, contents, True
+    return How.EXACT, contents, (*contents, type(value)), True  # `type(value).limit = 1`: its class may have no name
 
 
 def _library(_: Walker, value: Any, direct: bool) -> Look | None:

@@ -33,6 +33,8 @@ STATIC = frozenset(
         "__builtins__",
     )
 )
+NAMESPACE = frozenset(("__dict__", "vars"))
+"""What code calls a module's namespace by."""
 BOOTSTRAP = "<frozen importlib._bootstrap>"
 
 
@@ -175,7 +177,11 @@ class Tracker:
         if not self.stack:
             return
         record = self.stack[-1]
-        if module is record.module or name in STATIC:
+        if module is record.module:
+            return
+        if name in STATIC:
+            if name == "__dict__" and self._mechanisms.state:
+                self._on_namespace(record, module, sys._getframe(2))  # noqa: SLF001 - who asks
             return
         if name == "__spec__":
             self._import_probe(module)
@@ -192,6 +198,11 @@ class Tracker:
             record.borrowed.add(id(value))
             if self._mechanisms.state:
                 self.influence.read(record, hmr.namespace(module)["__name__"], name, value)
+
+    def _on_namespace(self, record: Record, module: Module, frame: FrameType) -> None:
+        """First-party code takes the whole namespace, `vars(module)`, and may write into it: `import *` does not."""
+        if not NAMESPACE.isdisjoint(frame.f_code.co_names) and self.records.owner(frame.f_globals) is not None:
+            self.influence.look(record, (hmr.namespace(module)["__name__"], None))
 
     def on_write(self, module: Module, name: str, value: object) -> None:
         """Part of hmr.Observer."""

@@ -292,6 +292,13 @@ def test_probe_does_not_block_the_loop(app: App) -> None:
     assert ticks > 10
 
 
+def test_probe_may_take_longer_than_an_import(app: App) -> None:
+    """A cold start brings up all libraries, on a busy machine too: the limit of an import here is not its limit."""
+    app.write(main="import w\napp = w\n", w="A = 1\n")
+    app.start(cold=[sys.executable, "-c", "import time; time.sleep(1.5)"], import_timeout=0.5)
+    assert isinstance(app.save(w="1/0\n"), NeedsRestart)
+
+
 def test_third_rung_when_an_update_raises_and_cold_does_not(app: App) -> None:
     """A library's registry that refuses a second entry is met with a fresh import of everything, and says why."""
     app.write(

@@ -1,0 +1,65 @@
+"""State of a kept module that another one changes by an unusual way: its namespace, a class without a name, heirs."""
+
+SCENARIOS = [
+    {
+        "id": "x-namespace-of-a-module-written-as-a-dict",
+        "files": {
+            "main.py": "import kept, writer\ndef observe(): return [kept.shown(), kept.A]\n",
+            "kept.py": "A = 1\ndef shown(): return sorted(name for name in globals() if name.startswith('patched'))\n",
+            "writer.py": "import sys\nsys.modules['kept'].__dict__['patched'] = 1\nvars(sys.modules['kept'])['A'] = 2\n",
+        },
+        "entry": "main:observe",
+        "steps": [
+            {"name": "another", "write": {"writer.py": "import sys\nvars(sys.modules['kept'])['patched_too'] = 1\n"}},
+            {
+                "name": "gone",
+                "write": {"main.py": "import kept\ndef observe(): return [kept.shown(), kept.A]\n"},
+                "delete": ["writer.py"],
+            },
+        ],
+    },
+    {
+        "id": "x-class-attribute-set-through-an-instance",
+        "files": {
+            "main.py": "import kept, user\ndef observe(): return kept.LIMITS.shown()\n",
+            "kept.py": (
+                "class _Limits:\n    def __init__(self): self.names = []\n"
+                "    def shown(self): return getattr(self, 'limit', None)\n"
+                "LIMITS = _Limits()\n"
+            ),
+            "user.py": "from setting import V\n",
+            "setting.py": "from kept import *\nV = 1\ntype(LIMITS).limit = 18\n",
+        },
+        "entry": "main:observe",
+        "steps": [
+            {
+                "name": "renamed",
+                "write": {"setting.py": "from kept import *\nV = 1\nLIMITS.__class__.other = 18\n"},
+            },
+            {"write": {"setting.py": "from kept import *\nV = 1\ntype(LIMITS).limit = 19\n"}},
+            {"name": "gone", "write": {"main.py": "import kept\ndef observe(): return kept.LIMITS.shown()\n"}},
+        ],
+    },
+    {
+        "id": "x-heir-made-before-its-base-is-asked",
+        "note": "the running module has looked at the base before it makes the heir, and at more of its module after that",
+        "files": {
+            "main.py": (
+                "import base, heir\nfrom fastapi import FastAPI\napp = FastAPI()\n"
+                "@app.get('/')\ndef heirs(): return base.heirs()\n"
+            ),
+            "base.py": (
+                "class Base: ...\nclass Store:\n    def __init__(self): self.items = []\n"
+                "    def all(self): return list(self.items)\nSTORE = Store()\n"
+                "def heirs(): return [cls.__name__ for cls in Base.__subclasses__()]\n"
+            ),
+            "heir.py": "import base\nclass Heir(base.Base): N = 1\nSEEN = base.STORE.all()\n",
+        },
+        "entry": "main:app",
+        "observe": ["GET /"],
+        "steps": [
+            {"write": {"heir.py": "import base\nclass Heir(base.Base): N = 2\nSEEN = base.STORE.all()\n"}},
+            {"write": {"heir.py": "import base\nclass Heir(base.Base): N = 3\nSEEN = base.STORE.all()\n"}},
+        ],
+    },
+]
