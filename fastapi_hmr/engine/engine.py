@@ -16,6 +16,7 @@ from fastapi_hmr.engine.patching import Patching
 from fastapi_hmr.engine.places import Places, real
 from fastapi_hmr.engine.probe import Probe
 from fastapi_hmr.engine.record import Records
+from fastapi_hmr.engine.routes import Routes
 from fastapi_hmr.engine.starts import Starts
 from fastapi_hmr.engine.tracking import Tracker
 from fastapi_hmr.engine.transaction import Transaction
@@ -107,6 +108,8 @@ class Engine:
         self._finder = Finder(self._tracker)
         self._hook = ImportHook(self._tracker)
         self._garbage = Garbage()
+        self._routes = Routes()
+        self._tracker.on_library = self._routes.install
         self._probe: Probe | None = None
         self._transaction: Transaction | None = None
         self._previous: object | None = None
@@ -137,6 +140,7 @@ class Engine:
             self._hook.uninstall()
             self._finder.uninstall()
             self._tracker.uninstall()
+            self._routes.uninstall()
             if self._patching is not None:
                 self._patching.close()
 
@@ -304,7 +308,7 @@ class Engine:
     def _build(
         self, transaction: Transaction, names: set[str], level: ReloadLevel, reason: str, namespaces: Iterable[str] = ()
     ) -> Built:
-        with bounded(self._timeout):
+        with bounded(self._timeout), self._routes.sharing():
             target = transaction.run(names, namespaces)
         self._transaction = transaction
         self._previous, self.target = self.target, target

@@ -62,6 +62,8 @@ class Tracker:
         """Modules that a first-party loader made, by the module of that loader."""
         self.on_code: Callable[[CodeType], None] = lambda _code: None
         """Called with a module's code before it runs."""
+        self.on_library: Callable[[], None] = lambda: None
+        """Called when a library has been imported."""
         self._mechanisms = mechanisms
         self._thread = 0
         self._token: Token[Any] | None = None
@@ -246,6 +248,7 @@ class Tracker:
                 yield
         finally:
             hmr.observe_files(self.wants_file)
+            self.on_library()
 
     def on_attempt(self, name: str, *, quietly: bool = False) -> None:
         """The import system looks for a module that is not loaded; quietly: no module depends on it yet."""
