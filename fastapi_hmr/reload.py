@@ -154,9 +154,9 @@ class Reloader:
             return await self._engine.reimport(f"{', '.join(included)} changed (--reload-include)")
         return outcome
 
-    def _assets(self, save: _Save) -> None:
+    def _assets(self, save: _Save, *, every: bool = False) -> None:
         """Files that no module read: pages may show them."""
-        assets = tuple(path for path in save.files if path.suffix.lower() in ASSETS)
+        assets = tuple(path for path in save.files if every or path.suffix.lower() in ASSETS)
         if assets:
             self._hooks.show(AssetsChanged(assets))
 
@@ -237,14 +237,14 @@ class Reloader:
         if self._between:
             await self._restore()
         self._switch.open_gate()
-        if self._broken or any(path.suffix.lower() not in ASSETS for path in save.files):
+        if outcome.forgotten or self._broken or any(path.suffix.lower() not in ASSETS for path in save.files):
             self._broken = False
             self._hooks.show(
                 Reloaded(
                     self._switch.generation, ReloadLevel.NOTHING, outcome.reason, save.files, (), save.milliseconds
                 )
             )
-        self._assets(save)
+        self._assets(save, every=outcome.forgotten)
 
     async def _failed(self, report: ErrorReport, save: _Save) -> None:
         if self._between and self._overtaken():

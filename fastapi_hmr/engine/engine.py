@@ -43,6 +43,8 @@ class Unchanged:
     """Nothing that the app runs or read changed."""
 
     reason: str
+    forgotten: bool = False
+    """Results that requests kept were forgotten, for a file behind them changed: pages may show something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ class Engine:
         self._probe = Probe(self._module, self._cold, max(self._timeout, COLD_START_S))
         self._tracker.install()
         if self._patching is not None:
-            self._patching.install()
+            self._patching.install(self._places.owns)
         self._finder.install()
         self._hook.install()
 
@@ -163,10 +165,12 @@ class Engine:
             self._pending[path] = change.kind if change.kind != "modified" else self._pending.get(path, "modified")
         if self.target is None:
             return self._first()
+        stale = self._patching.forget_stale() if self._patching is not None else []
+        forgotten = f"{', '.join(stale)} had read what changed: cached results forgotten" if stale else ""
         effective = {path: kind for path, kind in self._pending.items() if self._matters(path) and self._differs(path)}
         if not effective:
             self._settled()
-            return Unchanged("every file is as it was loaded")
+            return Unchanged(forgotten or "every file is as it was loaded", bool(stale))
         effective = self._without_bystanders(effective)
         patched = self._patch(effective) if effective else ""
         if not isinstance(patched, str):
@@ -180,7 +184,7 @@ class Engine:
             return await self._new_process(str(decision))
         if not plan.names:
             self._settled()
-            return Unchanged("no module imported or read what changed")
+            return Unchanged(forgotten or "no module imported or read what changed", bool(stale))
         return await self._climb(plan, f"{explain(plan)}{NOT_IN_PLACE}{patched}" if patched else explain(plan))
 
     def _without_bystanders(self, effective: dict[Path, str]) -> dict[Path, str]:
@@ -256,7 +260,7 @@ class Engine:
         return path in self._pending or self._matters(path)
 
     def _matters(self, path: Path) -> bool:
-        if self._planner.concerns(path):
+        if self._planner.concerns(path) or (self._patching is not None and self._patching.concerns(path)):
             return True
         tracker = self._tracker
         if not tracker.attempts and not tracker.asked:

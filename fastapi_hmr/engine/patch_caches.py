@@ -65,7 +65,7 @@ class Caches:
         clearable: list[Cache] = []
         for account, cache in self._alive():
             account.count(cache, start=False)
-            if not account.of_requests or not _wraps(cache, ours):
+            if not account.of_requests or not any(ours(function.__code__) for function in functions_below(cache)):
                 continue
             if account.of_starts:
                 return [], getattr(cache, "__qualname__", repr(cache))
@@ -79,16 +79,15 @@ class Caches:
                 yield account, cache
 
 
-def _wraps(cache: object, ours: Callable[[CodeType], bool]) -> bool:
-    """True if a function of ours is below a cache, maybe under the wrappers of other decorators."""
+def functions_below(cache: object) -> Iterator[FunctionType]:
+    """The functions below a cache, maybe under the wrappers of other decorators."""
     waiting: list[object] = [getattr(cache, "__wrapped__", None)]
     for _ in range(_MOST_WRAPPERS):
         if not waiting:
-            return False
+            return
         thing = waiting.pop()
         if isinstance(thing, FunctionType):
-            if ours(thing.__code__):
-                return True
+            yield thing
             waiting.extend(_cells(thing))
             waiting.append(vars(thing).get("__wrapped__"))
         elif isinstance(thing, partial):
@@ -99,7 +98,6 @@ def _wraps(cache: object, ours: Callable[[CodeType], bool]) -> bool:
             waiting.append(getattr(thing, "__wrapped__", None))
         elif thing is not None and not isinstance(thing, type):
             waiting.append(vars(type(thing)).get("__call__"))
-    return False
 
 
 def _cells(function: FunctionType) -> Iterator[object]:

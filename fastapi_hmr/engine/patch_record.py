@@ -15,7 +15,9 @@ from contextlib import contextmanager
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from types import CodeType, FrameType
 
+from fastapi_hmr.engine.cache_reads import CacheReads
 from fastapi_hmr.engine.patch_caches import Cache, Caches
+from fastapi_hmr.engine.sensors import questions
 from fastapi_hmr.engine.syntax import functions_in, nested
 
 _TOOL_NAME = "fastapi-hmr"
@@ -42,9 +44,15 @@ class RunRecord:
         self._called = _CodeSet()
         self._held = _CodeSet()
         self._watched = _CodeSet()
+        self._questions = {id(code): (code, argument) for code, argument in questions()}
         self._caches = Caches()
+        self.cache_reads = CacheReads(self._watched.__contains__)
         self._sources_read: set[str] = set()
         self._bodies_read_by: str | None = None
+
+    @property
+    def _asking(self) -> list[CodeType]:
+        return [code for code, _ in self._questions.values()]
 
     @property
     def available(self) -> bool:
@@ -70,14 +78,15 @@ class RunRecord:
         monitoring.register_callback(tool, monitoring.events.PY_RETURN, self._on_return)
         for code in _cache_makers():
             monitoring.set_local_events(tool, code, monitoring.events.PY_RETURN)
-        monitoring.set_local_events(tool, linecache.getlines.__code__, monitoring.events.PY_START)
+        for code in (linecache.getlines.__code__, *self._asking):
+            monitoring.set_local_events(tool, code, monitoring.events.PY_START)
 
     def close(self) -> None:
         """Give the place back."""
         if self._tool is None:
             return
         monitoring = sys.monitoring
-        for code in (*_cache_makers(), linecache.getlines.__code__, *self._watched):
+        for code in (*_cache_makers(), linecache.getlines.__code__, *self._asking, *self._watched):
             monitoring.set_local_events(self._tool, code, monitoring.events.NO_EVENTS)
         monitoring.register_callback(self._tool, monitoring.events.PY_START, None)
         monitoring.register_callback(self._tool, monitoring.events.PY_RETURN, None)
@@ -151,6 +160,8 @@ class RunRecord:
 
     def replace(self, pairs: Iterable[tuple[CodeType, CodeType]]) -> None:
         """Functions got other code: what is known of the old holds for the new."""
+        pairs = list(pairs)
+        self.cache_reads.replace(pairs)
         for old, new in pairs:
             if old is new:
                 continue
@@ -169,6 +180,11 @@ class RunRecord:
             sys.monitoring.set_local_events(self._tool, code, sys.monitoring.events.PY_START)
 
     def _on_call(self, code: CodeType, _offset: int) -> object:
+        question = self._questions.get(id(code))
+        if question is not None:
+            frame = sys._getframe(1)  # noqa: SLF001 - the frame that this event is about
+            self.cache_reads.note(frame.f_locals.get(question[1]), frame.f_back)
+            return None
         if code is linecache.getlines.__code__:
             if self._depth:
                 frame = sys._getframe(1)  # noqa: SLF001 - the frame that this event is about
@@ -184,6 +200,7 @@ class RunRecord:
 
     def _on_return(self, _code: CodeType, _offset: int, result: object) -> None:
         self._caches.add(result)
+        self.cache_reads.add(result)
 
     def _note_readers(self, code: CodeType) -> None:
         if _BODY_READERS.intersection(code.co_names):

@@ -21,16 +21,19 @@ class Patching:
     def __init__(self, records: Records, in_request: Callable[[], bool] | None) -> None:
         self._records = records
         self._ran = RunRecord(in_request)
+        self._reads = self._ran.cache_reads
         self._index: Index | None = None
         self._sources: weakref.WeakKeyDictionary[Record, Source] = weakref.WeakKeyDictionary()
         self._starting = False
 
-    def install(self) -> None:
-        """Listen to what runs; before the first import."""
+    def install(self, owns: Callable[[str], bool]) -> None:
+        """Listen to what runs; before the first import. `owns` says of a file whether it is first-party."""
         self._ran.install()
+        self._reads.listen(owns)
 
     def close(self) -> None:
         """Stop listening."""
+        self._reads.close()
         self._ran.close()
 
     def watch(self, code: CodeType) -> None:
@@ -52,6 +55,18 @@ class Patching:
         if self._starting:
             self._starting = False
             self._ran.end()
+
+    def concerns(self, path: Path) -> bool:
+        """Whether results that functions of ours keep come from this file."""
+        return self._reads.concerns(path)
+
+    def forget_stale(self) -> list[str]:
+        """Clear the caches of our functions whose files changed; their names. Others may have got results from them."""
+        names = self._reads.forget_stale()
+        if names:
+            for cache in self._ran.caches()[0]:
+                cache.cache_clear()
+        return list(dict.fromkeys(names))
 
     def attempt(self, paths: Iterable[Path]) -> "list[Patch] | str":
         """Patch all these files or none; the patches, or the reason why not."""

@@ -6,7 +6,7 @@ import os
 import pathlib
 import sys
 import weakref
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, Protocol
@@ -36,10 +36,9 @@ class Senses(Protocol):
         """An environment variable is set or deleted."""
 
 
-def _functions() -> dict[int, tuple[CodeType, str]]:
+def questions() -> Iterator[tuple[CodeType, str]]:
     """Functions of the standard library that ask whether a path exists, and what they call it."""
-    found: dict[int, tuple[CodeType, str]] = {}
-    questions: list[tuple[Any, str]] = [
+    asking: list[tuple[Any, str]] = [
         (genericpath, "exists"),
         (genericpath, "isfile"),
         (genericpath, "isdir"),
@@ -49,11 +48,10 @@ def _functions() -> dict[int, tuple[CodeType, str]]:
         (pathlib.Path, "is_file"),
         (pathlib.Path, "is_dir"),
     ]
-    for owner, name in questions:
+    for owner, name in asking:
         code = getattr(getattr(owner, name, None), "__code__", None)
         if isinstance(code, CodeType) and code.co_argcount:
-            found[id(code)] = (code, code.co_varnames[0])
-    return found
+            yield code, code.co_varnames[0]
 
 
 class Monitor:
@@ -63,7 +61,7 @@ class Monitor:
         self._senses = senses
         self._sources = sources
         """The names of first-party files: asked for each function that starts, a library's too."""
-        self._questions = _functions()
+        self._questions = {id(code): (code, argument) for code, argument in questions()}
         getter: Any = type(os.environ).__getitem__
         self._environ: CodeType = getter.__code__
         self._tool: int | None = None
