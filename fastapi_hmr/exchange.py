@@ -14,10 +14,12 @@ type ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 RESTART = 1012
 """The WebSocket close code for "the service restarts": clients that reconnect do so on it."""
-DROPS = 100
-"""How many messages that nobody takes any more are dropped between two turns of the event loop.
+TURN = 100
+"""How many messages a handler may send before the event loop gets a turn.
 
-Not after each: a generator that is cancelled while it hands one over ends only when it is collected.
+A generator that never waits for anything would keep the loop to itself, with all its saves and signals, for as long
+as its client takes what it sends, or once nobody takes it any more. Not after each message: a generator that is
+cancelled while it hands one over ends only when it is collected.
 """
 
 _ENDLESS = (b"text/event-stream", b"application/x-ndjson", b"application/ndjson", b"multipart/x-mixed-replace")
@@ -36,12 +38,12 @@ class Exchange:
     """What the app sees as `receive` and `send`, until the server ends the exchange."""
 
     __slots__ = (
-        "_dropped",
         "_ended",
         "_interrupted",
         "_receive",
         "_scope",
         "_send",
+        "_sent",
         "_started",
         "_waiting",
         "complete",
@@ -61,7 +63,7 @@ class Exchange:
         self.retired = False
         self._scope, self._receive, self._send = scope, receive, send
         self._started = False
-        self._dropped = 0
+        self._sent = 0
         self._waiting: set[asyncio.Task[Any]] = set()
         self._interrupted: frozenset[asyncio.Task[Any]] = frozenset()
         self._ended: asyncio.Future[None] | None = None
@@ -99,12 +101,12 @@ class Exchange:
 
     async def send(self, message: Message) -> None:
         """Pass a message to the client, noting what kind of response it is."""
+        self._sent += 1
+        if self._sent % TURN == 0:
+            await asyncio.sleep(0)
         if self.cut:
             if self.kind is Kind.SOCKET:  # ASGI: sending to a closed connection raises an OSError
                 raise ConnectionResetError("the connection was closed by a reload")
-            self._dropped += 1
-            if self._dropped % DROPS == 0:  # a generator that never waits for anything would keep the loop to itself
-                await asyncio.sleep(0)
             return
         self._note(message)
         await self._send(message)

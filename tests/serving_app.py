@@ -15,6 +15,14 @@ from starlette.middleware.base import BaseHTTPMiddleware
 EVENTS: list[str] = []
 """What happened in the process, in order; the test reads it."""
 LEFT: set[asyncio.Task[Any]] = set()
+_released = asyncio.Event()
+
+
+def release() -> None:
+    """Let all requests for `/held` be answered that wait now."""
+    global _released
+    _released, event = asyncio.Event(), _released
+    event.set()
 
 
 async def _deaf(what: str) -> None:
@@ -108,10 +116,10 @@ def _plain(app: FastAPI, version: int) -> None:
     async def scope(request: Request) -> list[Any]:
         return [request.scope["root_path"], request.scope["scheme"], (request.scope["client"] or [None])[0]]
 
-    @app.get("/slow")
-    async def slow(request: Request, seconds: float) -> list[Any]:
-        EVENTS.append(f"slow {version}")
-        await asyncio.sleep(seconds)
+    @app.get("/held")
+    async def held(request: Request) -> list[Any]:
+        EVENTS.append(f"held {version}")
+        await _released.wait()
         return [version, getattr(request.state, "pool", {}).get("open")]
 
     @app.get("/thread")
@@ -125,10 +133,10 @@ def _plain(app: FastAPI, version: int) -> None:
         return [version, len(await request.body())]
 
     @app.get("/background")
-    async def background(tasks: BackgroundTasks, seconds: float) -> int:
+    async def background(tasks: BackgroundTasks) -> int:
         async def work() -> None:
             try:
-                await asyncio.sleep(seconds)
+                await _released.wait()
             finally:
                 EVENTS.append(f"background {version} {'cancelled' if sys.exc_info()[0] else 'done'}")
 
@@ -249,7 +257,7 @@ def _faults(app: FastAPI, version: int) -> None:
 
     @app.get("/blocked")
     async def blocked() -> None:
-        EVENTS.append(f"blocked {version}")
+        print("blocked", flush=True)
         time.sleep(300)
 
     @app.get("/to-thread")

@@ -112,6 +112,15 @@ class Main:
         gc.collect()  # a generator that was cancelled at its yield ends when it is collected
         return serving_app.EVENTS
 
+    async def do_release(self, _command: dict[str, Any]) -> None:
+        """Answer the requests that are held."""
+        serving_app.release()
+
+    async def do_drain(self, command: dict[str, Any]) -> float:
+        """Wait for requests for another time from now on; returns for how long it was."""
+        before, self.switch._drain_timeout = self.switch._drain_timeout, command["seconds"]
+        return before
+
     async def do_certificate(self, _command: dict[str, Any]) -> str | None:
         """Read the certificate again."""
         assert all(file.is_absolute() for file in self.server.certificate_files)

@@ -119,6 +119,15 @@ class Serving:
         """Wait until the app has seen something."""
         wait_until(lambda: event in self.events(), f"event {event!r} (of {self.events()})")
 
+    @contextlib.contextmanager
+    def patient(self) -> Iterator[None]:
+        """A reload that waits for any request takes longer than a command may: what is ended at once shows."""
+        before = self.do("drain", seconds=10 * DEADLINE_S)["value"]
+        try:
+            yield
+        finally:
+            self.do("drain", seconds=before)
+
     def client(self, **arguments: Any) -> httpx.Client:
         """A client that keeps connections."""
         return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=DEADLINE_S, verify=False, **arguments)
@@ -140,11 +149,10 @@ class Serving:
         )
         return connection
 
-    def end(self, number: int = signal.SIGINT) -> tuple[int, float]:
-        """Send a signal; returns the exit code and the seconds that it took."""
-        began = time.monotonic()
+    def end(self, number: int = signal.SIGINT) -> int:
+        """Send a signal; returns the exit code. What is deaf in these tests is so for ten times the deadline."""
         self.process.send_signal(number)
-        return self.ended(), time.monotonic() - began
+        return self.ended()
 
     def ended(self) -> int:
         """Wait for its end; returns the exit code."""
@@ -206,6 +214,13 @@ class Stream:
         while self.data.count(part) < count:
             assert self.read(), f"the connection ended before {part!r}: {self.data!r}"
         return self
+
+    def drop(self, last: bytes) -> None:
+        """Read what comes as fast as can be, up to these last bytes, and keep none of it."""
+        self.data = b""
+        while not self.data.endswith(last):
+            assert self.read(), f"the connection ended before {last!r}: {self.data!r}"
+            self.data = self.data[-len(last) :]
 
     def rest(self) -> bytes:
         """Everything until the connection is closed."""

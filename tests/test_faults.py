@@ -6,8 +6,8 @@ import socket
 import struct
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -15,7 +15,6 @@ import pytest
 from tests.serving_process import Serving, Stream, serving
 from tests.utils import wait_until
 
-PATIENCE_S = 15.0
 UPGRADE = (
     b"GET /ws HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
     b"sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
@@ -170,9 +169,7 @@ def test_handler_that_never_returns_is_left_behind(lifespan: str) -> None:
         with Stream(process, "/never"):
             process.wait_for("never 1")
             is_well(process)
-            code, seconds = process.end()
-        assert code == 0
-        assert seconds < PATIENCE_S
+            assert process.end() == 0
         assert "Traceback" not in process.output
 
 
@@ -185,9 +182,7 @@ def test_thread_pool_full_of_sleepers_is_not_the_next_generations() -> None:
         for _ in range(3):
             is_well(process)
             assert process.get("/thread?seconds=0").status_code == 200
-        code, seconds = process.end()
-        assert code == 0
-        assert seconds < PATIENCE_S
+        assert process.end() == 0
         assert "threads still run" in process.output
 
 
@@ -203,19 +198,24 @@ def test_executor_full_of_sleepers_is_not_the_next_generations() -> None:
             process.get("/executor")
         is_well(process)
         assert process.get("/to-thread").status_code == 200
-        code, seconds = process.end()
-        assert code == 0
-        assert seconds < PATIENCE_S
+        assert process.end() == 0
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_process_out_of_descriptors_recovers(loop: str) -> None:
-    """Connections beyond the limit wait; when descriptors are free again the next save and every client are served."""
+    """A save is taken all the same; when descriptors are free again every client is served.
+
+    Until then connections wait, or are closed by uvloop, which looks for new ones before it sees that others ended.
+    """
     with serving(loop=loop, prefix=("prlimit", "--nofile=64")) as process:
+        descriptors = Path(f"/proc/{process.process.pid}/fd")
+        before = len(list(descriptors.iterdir()))
         with contextlib.ExitStack() as clients:
             for _ in range(100):
                 clients.enter_context(process.connect())
+            wait_until(lambda: len(list(descriptors.iterdir())) > 60, "the lack of descriptors")
             process.replace(2)
+        wait_until(lambda: len(list(descriptors.iterdir())) < before + 20, "descriptors being free")
         assert process.get().json() == 2
         is_well(process)
 
@@ -223,22 +223,19 @@ def test_process_out_of_descriptors_recovers(loop: str) -> None:
 def test_blocked_event_loop_ends_on_second_ctrl_c() -> None:
     """A handler that never gives the loop back: uvicorn would have to be killed."""
     with serving() as process, Stream(process, "/blocked"):
-        time.sleep(0.5)  # nothing can be asked of it any more
+        wait_until(lambda: "blocked" in process.log, "the handler")  # nothing can be asked of it any more
+        before = _threads(process)
         process.process.send_signal(signal.SIGINT)
-        time.sleep(0.2)  # two signals at once are one
-        code, seconds = process.end()
-        assert code == 0
-        assert seconds < PATIENCE_S
-        assert "Ending the process now" in process.output
+        wait_until(lambda: _threads(process) > before, "the watchdog")  # two signals at once are one
+        assert process.end() == 0
+        assert "Ending the process now: the shutdown takes too long" in process.output
 
 
 def test_blocked_event_loop_ends_on_sigterm() -> None:
     """Who sends it sends it once."""
     with serving() as process, Stream(process, "/blocked"):
-        time.sleep(0.5)
-        code, seconds = process.end(signal.SIGTERM)
-        assert code == 128 + signal.SIGTERM
-        assert seconds < PATIENCE_S
+        wait_until(lambda: "blocked" in process.log, "the handler")
+        assert process.end(signal.SIGTERM) == 128 + signal.SIGTERM
         assert "the event loop is blocked" in process.output
 
 
@@ -250,31 +247,25 @@ def test_ctrl_c_during_a_startup_ends_it(how: str) -> None:
         process.wait_for("start 2")
         with Stream(process, "/") as waiting:
             wait_until(lambda: process.do("tasks")["value"] == 1, "the request at the gate")
-            code, seconds = process.end()
-            assert code == 0
-            assert seconds < PATIENCE_S
+            assert process.end() == 0
             assert waiting.rest().startswith(b"HTTP/1.1 503")
         assert "Traceback" not in process.output
 
 
 def test_ctrl_c_during_a_drain_ends_it() -> None:
     """An exit that comes while old requests are waited for does not wait longer than they would have been."""
-    with serving(switch={"drain_timeout": 1.0}) as process, Stream(process, "/slow?seconds=200"):
-        process.wait_for("slow 1")
+    with serving(switch={"drain_timeout": 1.0}) as process, Stream(process, "/held"):
+        process.wait_for("held 1")
         process.begin("replace", version=2)
         wait_until(lambda: "stop 1" not in process.events(), "the drain")
-        code, seconds = process.end()
-        assert code == 0
-        assert seconds < PATIENCE_S
+        assert process.end() == 0
 
 
 def test_ctrl_c_before_the_first_start_ends_it() -> None:
     """There is nothing to shut down yet."""
     with serving(first={"version": 1, "lifespan": "hangs"}, ready=False) as process:
         process.wait_for("start 1")
-        code, seconds = process.end()
-        assert code == 0
-        assert seconds < PATIENCE_S
+        assert process.end() == 0
 
 
 def test_shutdown_deaf_to_everything_ends_with_the_second_ctrl_c() -> None:
@@ -282,6 +273,6 @@ def test_shutdown_deaf_to_everything_ends_with_the_second_ctrl_c() -> None:
     with serving(first={"version": 1, "lifespan": "stop is deaf"}) as process:
         process.process.send_signal(signal.SIGINT)
         wait_until(lambda: "Waiting for application shutdown." in process.output, "the shutdown")
-        code, seconds = process.end()
-        assert code == 0
-        assert seconds < PATIENCE_S
+        assert process.end() == 0
+        assert "Ending the process now: the shutdown takes too long" in process.output
+        assert "did not shut down within" not in process.output

@@ -18,6 +18,7 @@ from fastapi_hmr.switch import Switch
 from fastapi_hmr.tracebacks import ErrorReport
 from tests.serving_main import render
 from tests.serving_process import Serving, Stream, serving
+from tests.utils import wait_until
 
 ASGI = {"version": "3.0", "spec_version": "2.3"}
 
@@ -246,8 +247,10 @@ def test_failed_startup_leaves_the_gate_closed_until_the_old_is_back(process: Se
     reply = process.do("replace", version=7000, lifespan="raises")
     assert reply["cause"] == "ValueError('no database for version 7000')"
     assert not reply["serving"]
-    waiting = Waiting(lambda: process.get("/slow?seconds=0").json())
+    waiting = Waiting(lambda: process.get("/held").json())
     process.do("restore")
+    wait_until(lambda: process.events().count(f"held {old}") == 1, "the request")
+    process.do("release")
     assert waiting.join() == [old, True]
     assert process.events().count(f"start {old}") == 2
 

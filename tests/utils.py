@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -35,10 +36,16 @@ def wait_until[T](probe: Callable[[], T], what: str, deadline_s: float = DEADLIN
 
 
 def free_port() -> int:
-    """A loopback port that nothing listens on."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """A loopback port that nothing listens on.
+
+    Below those that the system gives to outgoing connections, one of which might take it before the server does; and
+    not from `random`, which begins anew for each test, in every worker alike.
+    """
+    while True:
+        port = 10_000 + secrets.randbelow(20_000)
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
 
 
 class Project:
