@@ -193,7 +193,7 @@ class Reloader:
             await hidden(host.built(), save.context)
             generation = await self._replace(built, save)
         except StartupFailed as failure:
-            await self._step_back()
+            await self._step_back(failed=True)
             await self._failed(self._hooks.describe(failure.__cause__ or failure), save)
             return
         if generation is None:  # a newer save is waiting: the edit stays pending and is built together with it
@@ -205,8 +205,8 @@ class Reloader:
         self._tell(await host.commit(built.modules, carried=self._switch.carried))
         self._hooks.settled()
 
-    async def _step_back(self) -> None:
-        self._engine.rollback()
+    async def _step_back(self, *, failed: bool = False) -> None:
+        self._engine.rollback(started_again=failed and self._switch.stopped)
         self._between = True
         await host.rollback()
 

@@ -98,6 +98,11 @@ class Switch:
         """Whether there is a good generation to answer requests."""
         return self._current is not None
 
+    @property
+    def stopped(self) -> bool:
+        """Whether no generation runs, and the last good one has to be started again to serve."""
+        return self._previous is not None and self._stopped
+
     def close_gate(self) -> None:
         """From now on requests wait."""
         if self._gate is None and not self._ending:

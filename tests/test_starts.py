@@ -96,6 +96,51 @@ def test_metrics_of_a_start_that_failed_are_those_of_the_last_good_one(project: 
     assert set(lines(server)) == {name.replace("one", "two") for name in started}
 
 
+STORE = """
+rows = []
+
+def init(title):
+    rows.append(title)
+    if title == "broken":
+        raise OSError("database down")
+"""
+STORED = """
+from contextlib import asynccontextmanager
+from fastapi import FastAPI
+from settings import TITLE
+import store
+
+@asynccontextmanager
+async def lifespan(app):
+    store.init(TITLE)
+    yield
+
+app = FastAPI(lifespan=lifespan)
+
+@app.get("/")
+def root():
+    return store.rows
+"""
+
+
+def test_what_a_start_put_into_modules_is_there_once_after_a_failed_one(project: Project, serve: Serve) -> None:
+    """The old version starts again on modules that its first start has filled: the next save makes them anew."""
+    project["settings.py"], project["store.py"], project["main.py"] = 'TITLE = "one"\n', STORE, STORED
+    server = serve("main:app")
+    server.wait_for("/", ["one"])
+    for _ in range(2):
+        project["settings.py"] = 'TITLE = "broken"\n'
+        server.wait_for_line("database down")
+        server.lines.clear()
+        project["settings.py"] = 'TITLE = "one"\n'  # the way back is an edit too
+        server.wait_for("/", ["one"])
+        server.wait_for_line("started twice, so all modules run again")
+    project["settings.py"] = 'TITLE = "broken"\n'
+    server.wait_for_line("database down")
+    project["settings.py"] = 'TITLE = "two"\n'
+    server.wait_for("/", ["two"])
+
+
 def test_metrics_of_a_first_request_go_with_its_app(project: Project, serve: Serve) -> None:
     """Without a lifespan the middleware is built by the first request."""
     written(project, "")

@@ -63,6 +63,7 @@ class NeedsRestart:
 
 type Outcome = Built | Unchanged | Broken | NeedsRestart
 
+WORN = "the app that serves was started twice, so all modules run again"
 NOT_IN_PLACE = "; not in place: "
 """Comes before what kept an edit from being patched, at the end of a reason."""
 COLD_START_S = 30.0
@@ -116,6 +117,7 @@ class Engine:
         self._transaction: Transaction | None = None
         self._previous: object | None = None
         self._pending: dict[Path, str] = {}
+        self._worn = False
         self._installed = False
 
     async def start(self) -> Built | Broken:
@@ -168,11 +170,11 @@ class Engine:
         stale = self._patching.forget_stale() if self._patching is not None else []
         forgotten = f"{', '.join(stale)} had read what changed: cached results forgotten" if stale else ""
         effective = {path: kind for path, kind in self._pending.items() if self._matters(path) and self._differs(path)}
-        if not effective:
+        if not effective and not self._worn:
             self._settled()
             return Unchanged(forgotten or "every file is as it was loaded", bool(stale))
         effective = self._without_bystanders(effective)
-        patched = self._patch(effective) if effective else ""
+        patched = self._patch(effective) if effective and not self._worn else ""
         if not isinstance(patched, str):
             return patched
         for name, touched in self._tracker.process.links():
@@ -182,6 +184,9 @@ class Engine:
             plan = self._planner.plan(effective)
         except OnlyNewProcess as decision:
             return await self._new_process(str(decision))
+        if self._worn:
+            plan.names |= set(self.records)
+            return await self._climb(plan, " and ".join(filter(None, (explain(plan) if plan.hit else "", WORN))))
         if not plan.names:
             self._settled()
             return Unchanged(forgotten or "no module imported or read what changed", bool(stale))
@@ -238,6 +243,7 @@ class Engine:
         if transaction is not None:
             self._started()
             transaction.commit()
+            self._worn = False
             first, self._previous = self._previous is None, None
             self._settled()
             del transaction
@@ -246,8 +252,13 @@ class Engine:
             if any(record.classes for record in self.records.values()):
                 gc.collect()  # the app asks for __subclasses__(): it must not see those of the last generation
 
-    def rollback(self) -> None:
-        """The new target could not be started: everything is as before, and the edit stays pending."""
+    def rollback(self, *, started_again: bool = False) -> None:
+        """The new target could not be started: everything is as before, and the edit stays pending.
+
+        `started_again`: the old target will be, on the same modules. What its start did to them is there twice then,
+        so that the next edit, be it the way back, runs them all.
+        """
+        self._worn = self._worn or started_again
         transaction, self._transaction = self._transaction, None
         if transaction is not None:
             self._started()
