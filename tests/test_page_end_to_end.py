@@ -1,5 +1,6 @@
 """The whole product in a real browser: the example app is edited, the open page shows it without a hand on it."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,10 @@ from tests.utils import ROOT, Project, Server, free_port, hmr_argv
 
 pytestmark = pytest.mark.browser
 OVERLAY = "fastapi-hmr-overlay"
+SAVES = int(os.environ.get("FASTAPI_HMR_TEST_SAVES", "30"))
+"""In a row; more by hand."""
+LOG = "addEventListener('DOMContentLoaded', () => { window.name += '|' + document.querySelector('h1').textContent; })"
+"""Each page of a tab adds what it shows to what the tab remembers."""
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +106,23 @@ def test_handler_template_and_stylesheet_reach_the_open_page_once(
     example["static/site.css"] = example["static/site.css"] + "\nbody { background: rgb(1, 2, 3) !important; }\n"
     expect(page.locator("body")).to_have_css("background-color", "rgb(1, 2, 3)")
     settled(page, loads, 3)
+
+
+def test_each_of_many_saves_is_one_refresh(example: Project, server: Server, context: BrowserContext) -> None:
+    """A handler and a template in turn: as many pages as saves, in order, none lost and none doubled."""
+    handler, template = example["routers/pages.py"], example["templates/day.html"]
+    context.add_init_script(LOG)
+    page, loads = opened(context, server.url)
+    expected = []
+    for number in range(1, SAVES + 1):
+        if number % 2:
+            example["routers/pages.py"] = handler.replace("hour < 5:", "hour < 25:").replace("Up late", f"Up {number}")
+        else:
+            example["templates/day.html"] = template.replace("{{ greeting }}.", f"{{{{ greeting }}}}, {number}")
+        expected.append(f"Up {number if number % 2 else number - 1}" + (f", {number // 2 * 2}" if number > 1 else "."))
+        expect(page.locator("h1")).to_have_text(expected[-1])
+    settled(page, loads, SAVES + 1)
+    assert page.evaluate("window.name").split("|")[2:] == expected
 
 
 def test_a_syntax_error_shows_the_overlay_and_the_fix_removes_it(
