@@ -1,4 +1,4 @@
-"""The listening socket: inherited, passed in, a UNIX socket, or a host and a port; or one line that says why not."""
+"""The listening sockets: inherited, passed in, a UNIX socket, or a host and a port; or one line that says why not."""
 
 import contextlib
 import errno
@@ -6,7 +6,7 @@ import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi_hmr.exceptions import BindError
 
@@ -14,30 +14,32 @@ if TYPE_CHECKING:
     from uvicorn import Config
 
 SOCKET_VARIABLE = "FASTAPI_HMR_SOCKET"
-"""Tells a re-executed process which file descriptor is the listening socket that it inherits."""
+"""Tells a re-executed process which file descriptors are the listening sockets that it inherits."""
 PORTS_TRIED = 20
+LOOPBACKS = ("127.0.0.1", "::1")
+"""What browsers take `localhost` for, whatever the system says: some try the second first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A listening socket, where it answers, and what the user should know about it."""
+    """The listening sockets, one for each address, where they answer, and what the user should know about them."""
 
-    socket: socket.socket
+    sockets: tuple[socket.socket, ...]
     url: str
     notes: tuple[str, ...] = ()
 
 
 def bind(config: "Config", *, port_given: bool) -> Bound:
-    """The listening socket for a uvicorn.Config: inherited, by descriptor, a UNIX socket, or host and port.
+    """The listening sockets for a uvicorn.Config: inherited, by descriptor, a UNIX socket, or host and port.
 
     Where the port is taken and `port_given` is false, the next free one is used and a note says so.
     Raises BindError.
     """
-    sock = _inherited()
-    if sock is not None:
-        if sock.family in {socket.AF_INET, socket.AF_INET6}:
-            config.port = sock.getsockname()[1]
-        return Bound(sock, _url(config, sock))
+    sockets = _inherited()
+    if sockets:
+        if sockets[0].family in {socket.AF_INET, socket.AF_INET6}:
+            config.port = sockets[0].getsockname()[1]
+        return Bound(sockets, _url(config, sockets[0]))
     if config.fd is not None:
         return _by_descriptor(config)
     if config.uds is not None:
@@ -45,9 +47,13 @@ def bind(config: "Config", *, port_given: bool) -> Bound:
     return _host_and_port(config, port_given=port_given)
 
 
-def _inherited() -> socket.socket | None:
-    """The socket that the process before us listened on; its connections that wait in the queue are ours now."""
-    descriptor = os.environ.pop(SOCKET_VARIABLE, "")
+def _inherited() -> tuple[socket.socket, ...]:
+    """The sockets that the process before us listened on; their connections that wait in the queue are ours now."""
+    found = map(_from_descriptor, os.environ.pop(SOCKET_VARIABLE, "").split(","))
+    return tuple(sock for sock in found if sock is not None)
+
+
+def _from_descriptor(descriptor: str) -> socket.socket | None:
     if not descriptor.isdecimal():
         return None
     try:
@@ -77,7 +83,7 @@ def _by_descriptor(config: "Config") -> Bound:
     except OSError as error:
         raise BindError(f"--fd {config.fd} is not an open socket ({error.strerror}): pass one that is") from None
     sock.setblocking(False)
-    return Bound(sock, _url(config, sock))
+    return Bound((sock,), _url(config, sock))
 
 
 def _unix(config: "Config", path: str) -> Bound:
@@ -94,31 +100,60 @@ def _unix(config: "Config", path: str) -> Bound:
         sock.close()
         raise BindError(f"can't make the UNIX socket {path!r} ({error.strerror}): choose another --uds path") from None
     sock.setblocking(False)
-    return Bound(sock, _url(config, sock))
+    return Bound((sock,), _url(config, sock))
 
 
 def _host_and_port(config: "Config", *, port_given: bool) -> Bound:
     host, wanted = config.host or "0.0.0.0", config.port  # noqa: S104 - what uvicorn makes of an empty host
-    tries = 1 if port_given or wanted == 0 else PORTS_TRIED
-    for port in range(wanted, min(wanted + tries, 65536)):
+    if wanted == 0:
+        ports = [0] * PORTS_TRIED  # one that is free at the first address may not be at the second
+    else:
+        ports = list(range(wanted, min(wanted + (1 if port_given else PORTS_TRIED), 65536)))
+    for tries_left, port in zip(reversed(range(len(ports))), ports, strict=True):
         try:
-            sock = _listen(host, port)
+            sockets = _listen(host, port)
         except OSError as error:
-            if error.errno == errno.EADDRINUSE and port < wanted + tries - 1:
+            if error.errno == errno.EADDRINUSE and tries_left:
                 continue
             raise BindError(_why_not(error, host, port)) from None
-        config.port = sock.getsockname()[1]
+        config.port = sockets[0].getsockname()[1]
         holder = holder_of(wanted) if port != wanted else None
         by = f" by {holder}" if holder else ""
         notes = (f"port {wanted} is in use{by}, so this is {port}",) if port != wanted else ()
-        return Bound(sock, _url(config, sock), notes)
+        return Bound(sockets, _url(config, sockets[0]), notes)
     raise BindError(f"no free port from {wanted} on: choose one with --port")
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    family, kind, protocol, _, address = min(infos, key=lambda info: info[0] != socket.AF_INET)
-    sock = socket.socket(family, kind, protocol)
+def _listen(host: str, port: int) -> tuple[socket.socket, ...]:
+    """On all addresses of a host that this machine has, those of IPv4 first; as asyncio does it, but on one port."""
+    names = LOOPBACKS if host == "localhost" else (host,)
+    infos = [
+        info
+        for name in names
+        for info in socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    ]
+    sockets: list[socket.socket] = []
+    missing: OSError | None = None
+    for family, address in dict.fromkeys(
+        (info[0], info[4]) for info in sorted(infos, key=lambda info: info[0] != socket.AF_INET)
+    ):
+        try:
+            sockets.append(_listen_at(family, (address[0], port, *address[2:])))
+        except OSError as error:
+            if error.errno not in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
+                for sock in sockets:
+                    sock.close()
+                raise
+            missing = error
+        else:
+            port = sockets[0].getsockname()[1]
+    if missing is not None and not sockets:
+        raise missing
+    return tuple(sockets)
+
+
+def _listen_at(family: int, address: tuple[Any, ...]) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         if os.name == "posix":
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -26,7 +26,7 @@ from fastapi_hmr.leaks import Leaks
 from fastapi_hmr.loop import hidden, run_loop
 from fastapi_hmr.reload import Hooks, Reloader
 from fastapi_hmr.resolve import resolve
-from fastapi_hmr.server import Beginning, HmrServer, bind, replace_process
+from fastapi_hmr.server import Beginning, Bound, HmrServer, bind, replace_process
 from fastapi_hmr.switch import Rendered, Switch
 from fastapi_hmr.terminal import Terminal
 from fastapi_hmr.touched import Touched
@@ -118,7 +118,7 @@ class DevServer:
         self.leaks.open()
         self.written.open()
         with contextlib.suppress(KeyboardInterrupt):
-            run_loop(self._serve(bound.socket, bound.url, bound.notes), factory=self.server.config.get_loop_factory())
+            run_loop(self._serve(bound), factory=self.server.config.get_loop_factory())
 
     def _uvicorn_config(self) -> uvicorn.Config:
         app: Any = self.switch
@@ -140,7 +140,7 @@ class DevServer:
             options["ws"] = "none"  # as uvicorn does: a WSGI app has no WebSockets
         return uvicorn.Config(app, lifespan="off", interface="asgi3", **options)
 
-    async def _serve(self, sock: Any, url: str, notes: tuple[str, ...]) -> None:
+    async def _serve(self, bound: Bound) -> None:
         polling = needs_polling(self.config.watched)
         watcher = Watcher(
             self.config.watched,
@@ -149,17 +149,17 @@ class DevServer:
             polling=polling is not None,
         )
         self.terminal.started(
-            url=url,
+            url=bound.url,
             source=self.config.source,
             roots=self.config.watched,
             refresh=self.config.refresh,
-            notes=(*notes, *((f"polling for changes: {polling}",) if polling else ())),
+            notes=(*bound.notes, *((f"polling for changes: {polling}",) if polling else ())),
         )
         hooks = Hooks(
             show=self._show,
             notice=self.terminal.notice,
             describe=self._describe,
-            restart=partial(self._restart, sock),
+            restart=partial(self._restart, bound),
             settled=self._look_for_leaks,
         )
         reloader = Reloader(
@@ -172,7 +172,7 @@ class DevServer:
             own=self.written,
             renewed=dict.fromkeys(self.server.certificate_files, self.server.renew_certificate),
         )
-        serving = hidden(self.server.serve(sockets=[sock]))
+        serving = hidden(self.server.serve(sockets=list(bound.sockets)))
         reloading = hidden(reloader.run())
         try:
             await asyncio.wait({serving, reloading}, return_when=asyncio.FIRST_COMPLETED)
@@ -238,11 +238,11 @@ class DevServer:
         hosts = Hosts(self.bind_host, self.config.allowed_hosts)
         return error_response(scope, report, status, hosts=hosts)
 
-    async def _restart(self, sock: Any, reason: str) -> None:
+    async def _restart(self, bound: Bound, reason: str) -> None:
         if _debugger():
             return  # a new process would leave the debugger behind
         self.terminal.notice(f"restart  {reason}")
-        await replace_process(self.server, sock, self.beginning)
+        await replace_process(self.server, bound.sockets, self.beginning)
 
 
 def _engine(source: AppSource, roots: tuple[Path, ...]) -> Engine:

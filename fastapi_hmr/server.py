@@ -8,7 +8,7 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -184,17 +184,18 @@ class Beginning:
     folder: Path = field(default_factory=Path.cwd)
 
 
-async def replace_process(server: HmrServer, sock: socket.socket, beginning: Beginning) -> None:
-    """Re-execute this process on the same listening socket. Only returns by raising OSError.
+async def replace_process(server: HmrServer, sockets: Iterable[socket.socket], beginning: Beginning) -> None:
+    """Re-execute this process on the same listening sockets. Only returns by raising OSError.
 
     From its begin new connections wait in the kernel's queue, for the new process; what was accepted before is
     still answered by the old code, within the bounds of an exit.
     """
-    descriptor = os.dup(sock.fileno())  # asyncio closes the original when it stops accepting
-    os.set_inheritable(descriptor, True)
+    descriptors = [os.dup(sock.fileno()) for sock in sockets]  # asyncio closes the originals when it stops accepting
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, True)
     await server.finish_connections()
     sys.stdout.flush()
     sys.stderr.flush()
-    environment = {**beginning.environment, SOCKET_VARIABLE: str(descriptor)}
+    environment = {**beginning.environment, SOCKET_VARIABLE: ",".join(map(str, descriptors))}
     os.chdir(beginning.folder)
     os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606 - ourselves

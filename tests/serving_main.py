@@ -52,7 +52,7 @@ class Main:
         loop = asyncio.get_running_loop()
         threading.Thread(target=self._listen, args=(loop,), daemon=True).start()
         self.switch.close_gate()
-        serving = asyncio.create_task(self.server.serve(sockets=[self.bound.socket]))
+        serving = asyncio.create_task(self.server.serve(sockets=list(self.bound.sockets)))
         hide(serving)
         say(url=self.bound.url, notes=self.bound.notes)
         if self.first:
@@ -133,7 +133,7 @@ class Main:
     async def do_restart(self, _command: dict[str, Any]) -> None:
         """A new process on the same socket."""
         self.switch.close_gate()
-        await replace_process(self.server, self.bound.socket, self.beginning)
+        await replace_process(self.server, self.bound.sockets, self.beginning)
 
 
 def main() -> None:

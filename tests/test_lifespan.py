@@ -260,7 +260,7 @@ async def main():
     switch = Switch(render=None)
     config = uvicorn.Config(switch, interface="asgi3", lifespan="off", port=int(sys.argv[1]), http="h11")
     server = HmrServer(config, end_streams=switch.end_streams, close=switch.close)
-    serving = asyncio.create_task(server.serve(sockets=[bind(config, port_given=True).socket]))
+    serving = asyncio.create_task(server.serve(sockets=list(bind(config, port_given=True).sockets)))
     await asyncio.sleep(0)
     await switch.replace(importlib.import_module("contexts").app, reason="first")
     await serving

@@ -1,6 +1,7 @@
 """The listening socket: where it comes from, and the one line that says why it can't be had."""
 
 import contextlib
+import errno
 import os
 import socket
 from collections.abc import Iterator
@@ -47,8 +48,8 @@ def test_next_free_port_is_taken_and_said_where_none_was_given() -> None:
     with taken() as port:
         settings = config(port=port)
         bound = bind(settings, port_given=False)
-        with bound.socket:
-            used = bound.socket.getsockname()[1]
+        with bound.sockets[0] as sock:
+            used = sock.getsockname()[1]
             assert used > port
             assert settings.port == used
             assert bound.url == f"http://127.0.0.1:{used}"
@@ -59,17 +60,17 @@ def test_next_free_port_is_taken_and_said_where_none_was_given() -> None:
 def test_port_zero_is_any_port() -> None:
     """And its address says which."""
     bound = bind(config(port=0), port_given=True)
-    with bound.socket:
-        assert bound.url == f"http://127.0.0.1:{bound.socket.getsockname()[1]}"
+    with bound.sockets[0] as sock:
+        assert bound.url == f"http://127.0.0.1:{sock.getsockname()[1]}"
         assert bound.notes == ()
 
 
 def test_socket_does_not_block_the_loop() -> None:
     """A listening socket that blocks would stop the event loop in accept()."""
     bound = bind(config(port=0), port_given=True)
-    with bound.socket:
-        assert not bound.socket.getblocking()
-        assert not bound.socket.get_inheritable()
+    with bound.sockets[0] as sock:
+        assert not sock.getblocking()
+        assert not sock.get_inheritable()
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid"])
@@ -83,8 +84,8 @@ def test_ipv6_address_is_listened_on() -> None:
     """A host with colons is an address of IPv6, in brackets where it is shown."""
     port = free_port()
     bound = bind(config(host="::1", port=port), port_given=True)
-    with bound.socket:
-        assert bound.socket.family == socket.AF_INET6
+    with bound.sockets[0] as sock:
+        assert sock.family == socket.AF_INET6
         assert bound.url == f"http://[::1]:{port}"
 
 
@@ -150,8 +151,8 @@ def test_variable_that_outlived_its_process_is_ignored(value: str, monkeypatch: 
     """Only a listening socket is inherited; anything else is somebody else's."""
     monkeypatch.setenv(SOCKET_VARIABLE, value)
     bound = bind(config(port=0), port_given=True)
-    with bound.socket:
-        assert bound.socket.getsockname()[1] != 0
+    with bound.sockets[0] as sock:
+        assert sock.getsockname()[1] != 0
         assert SOCKET_VARIABLE not in os.environ
 
 
@@ -163,6 +164,51 @@ def test_inherited_socket_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(SOCKET_VARIABLE, str(os.dup(sock.fileno())))
         settings = config(port=8000)
         bound = bind(settings, port_given=False)
-        with bound.socket:
-            assert settings.port == sock.getsockname()[1]
+        with bound.sockets[0] as inherited:
+            assert settings.port == inherited.getsockname()[1] == sock.getsockname()[1]
             assert bound.notes == ()
+
+
+@pytest.fixture
+def no_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container without it."""
+    make = socket.socket
+
+    def refuse(family: int = -1, *rest: Any, **named: Any) -> socket.socket:
+        if family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+        return make(family, *rest, **named)
+
+    monkeypatch.setattr("fastapi_hmr.listen.socket.socket", refuse)
+
+
+@pytest.mark.parametrize("port", [0, 1])
+def test_localhost_is_both_loopback_addresses(port: int) -> None:
+    """Browsers try one or the other first, so both are listened on, on one port; where one is taken, on the next."""
+    with contextlib.ExitStack() as stack:
+        if port:
+            other = stack.enter_context(socket.create_server(("::1", free_port()), family=socket.AF_INET6))
+            port = other.getsockname()[1]
+        bound = bind(config(host="localhost", port=port), port_given=False)
+        first, second = map(stack.enter_context, bound.sockets)
+        assert first.getsockname() == ("127.0.0.1", int(bound.url.removeprefix("http://localhost:")))
+        assert second.getsockname()[:2] == ("::1", first.getsockname()[1])
+        assert not port or first.getsockname()[1] > port
+
+
+@pytest.mark.usefixtures("no_ipv6")
+def test_localhost_without_ipv6_is_one_address() -> None:
+    """What the machine does not have is not missed."""
+    (sock,) = bind(config(host="localhost", port=0), port_given=True).sockets
+    with sock:
+        assert sock.getsockname()[0] == "127.0.0.1"
+
+
+def test_restart_keeps_both_addresses() -> None:
+    """A new process inherits each socket; at neither address is anybody refused."""
+    with serving(host="localhost") as process:
+        process.replace(2)
+        process.begin("restart")
+        process.ready()
+        for host in ("127.0.0.1", "[::1]", "localhost"):
+            assert httpx.get(f"http://{host}:{process.port}/", timeout=30).json() == 1
