@@ -172,19 +172,3 @@ def test_every_open_page_refreshes(example: Project, server: Server, context: Br
     expect(first.locator(".brand")).to_have_text("Nightbook")
     second.bring_to_front()
     expect(second.locator(".brand")).to_have_text("Nightbook")
-
-
-def test_without_reload_responses_are_the_apps_own(example: Project, tmp_path: Path) -> None:
-    """No --reload: not a byte of ours in a page."""
-    port = free_port()
-    env = {"DAYBOOK_DATABASE": str(tmp_path / "daybook.db"), "DAYBOOK_STARTUP_SECONDS": "0"}
-    server = Server(hmr_argv("main:app", "--port", str(port)), example.root, port=port, env=env)
-    try:
-        server.wait_ready()
-        headers = {"accept": "text/html", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
-        page = server.get("/", headers=headers)
-        assert page.status_code == 200
-        assert "__fastapi_hmr__" not in page.text
-        assert server.get("/__fastapi_hmr__/client.js").status_code == 404
-    finally:
-        server.stop()
