@@ -55,6 +55,14 @@ class Planner:
 
     def close(self, names: Iterable[str]) -> set[str]:
         """`names`, what depends on them, what they changed, and who writes the same slots of the process."""
+        return self._records.close(names, self._sharing())
+
+    def sharing(self, fresh: Iterable[Record]) -> set[str]:
+        """Who writes the slots that these modules write."""
+        shared = self._sharing()
+        return set[str]().union(*(shared[record.name] for record in fresh if record.name in shared))
+
+    def _sharing(self) -> defaultdict[str, set[str]]:
         slots: defaultdict[Hashable, set[str]] = defaultdict(set)
         shared: defaultdict[str, set[str]] = defaultdict(set)
         for record in self._records.values():
@@ -65,7 +73,7 @@ class Planner:
             if len(writers) > 1:
                 for name in writers:
                     shared[name] |= writers
-        return self._records.close(names, shared)
+        return shared
 
     def _file(self, plan: Plan, path: Path) -> None:
         for record in self._records.from_file(path):
@@ -128,7 +136,8 @@ class Planner:
         old, new = written(before), written(after)
         keys = {key for key in old.keys() | new.keys() if old.get(key, None) != new.get(key, None)}
         writers = {record.name for record in after}
-        found = {record.name for key in keys for record in self._records.dependents(ENVIRON, key)}
+        readers = [self._records.dependents(ENVIRON, key) for key in (*keys, None)] if keys else []
+        found = {record.name for records in readers for record in records}
         return found - writers
 
     def moved(self, kept: Iterable[str]) -> set[str]:

@@ -32,6 +32,8 @@ class Effect:
     redo: Callable[[], None]
     slots: frozenset[Hashable] = frozenset()
     """What is written: two modules that write the same run again together."""
+    lists: frozenset[Hashable] = frozenset()
+    """What it adds to, where the order of the entries shows: it can be undone and redone to come last."""
     written: dict[str, str | None] = field(default_factory=dict)
     """Environment variables and what they were set to."""
     threads: tuple[threading.Thread, ...] = ()
@@ -40,6 +42,12 @@ class Effect:
     """Modules whose own objects it changed: they run again with the one that did it."""
     finish: Callable[[], None] = _nothing
     """Called when the effect is gone for good: close files, cancel tasks."""
+    serial: int = 0
+    """When it was done, among all effects."""
+    after: int = 0
+    """How many import statements of its module had been made by then."""
+    done: bool = True
+    """It is not undone at the moment."""
     thing: Any = None
     """What was registered, where somebody may hold it and rely on its being there."""
     by: str | None = None
@@ -89,8 +97,11 @@ class Environ:
             lambda: put(new, old),
             lambda: put(old, new),
             frozenset((("environ", key),)),
-            {key: new},
+            written={key: new},
         )
+
+
+type Entry = tuple[Any, int | None]
 
 
 class Sequence:
@@ -105,20 +116,33 @@ class Sequence:
 
     def effects(self, before: tuple[Any, ...], now: tuple[Any, ...]) -> Iterator[Effect]:
         """One effect for all that was added and removed."""
-        yield Effect(self._what, lambda: self._turn(now, before), lambda: self._turn(before, now))
+        come, gone = added(before, now), added(now, before)
+        lists: frozenset[Hashable] = frozenset(((self._what,),))
+        yield Effect(self._what, lambda: self._turn(come, gone), lambda: self._turn(gone, come), lists=lists)
 
-    def _turn(self, old: tuple[Any, ...], new: tuple[Any, ...]) -> None:
+    def _turn(self, gone: list[Entry], come: list[Entry]) -> None:
+        """Only what differs, for others change it too."""
         items = self._get()
-        if tuple(items) == old:
-            items[:] = new
-        else:  # somebody else changed it too: only what differs, at the same end
-            for item in old:
-                if item not in new and item in items:
-                    items.remove(item)
-            for index, item in enumerate(new):
-                if item not in old and item not in items:
-                    items.insert(index if index < len(new) // 2 else len(items), item)
+        for item, _ in reversed(gone):
+            equal = [index for index, other in enumerate(items) if other == item]
+            own = [index for index in equal if items[index] is item]  # not the one that another module added
+            if equal:
+                del items[(own or equal)[-1]]
+        for item, index in come:
+            items.insert(len(items) if index is None else index, item)
         self._touched()
+
+
+def added(before: tuple[Any, ...], now: tuple[Any, ...]) -> list[Entry]:
+    """What is in `now` and was not before, as often as it is, with its index: None where all behind it is new too."""
+    left, found = list(before), []
+    for index, item in enumerate(now):
+        if item in left:
+            left.remove(item)
+        else:
+            found.append((item, index))
+    behind = len(now) - len(found)
+    return [(item, None if index == behind + at else index) for at, (item, index) in enumerate(found)]
 
 
 class Scalar:
@@ -242,8 +266,9 @@ class Tasks:
         return lambda: void(task.cancel())
 
 
-type LoggerState = tuple[int, bool, bool, tuple[logging.Handler, ...], tuple[Any, ...]]
-FRESH: LoggerState = (logging.NOTSET, True, False, (), ())
+type Entries = tuple[tuple[logging.Handler, ...], tuple[Any, ...]]
+type LoggerState = tuple[tuple[int, bool, bool], Entries]
+FRESH: LoggerState = ((logging.NOTSET, True, False), ((), ()))
 
 
 class Logging:
@@ -261,7 +286,7 @@ class Logging:
 
     @staticmethod
     def _state(logger: logging.Logger) -> LoggerState:
-        return (logger.level, logger.propagate, logger.disabled, tuple(logger.handlers), tuple(logger.filters))
+        return (logger.level, logger.propagate, logger.disabled), (tuple(logger.handlers), tuple(logger.filters))
 
     def effects(self, before: dict[str, LoggerState], now: dict[str, LoggerState]) -> Iterator[Effect]:
         """One effect for each logger."""
@@ -271,36 +296,41 @@ class Logging:
                 yield self._effect(name, old, new)
 
     def _effect(self, name: str, old: LoggerState, new: LoggerState) -> Effect:
-        gone = [handler for handler in new[3] if handler not in old[3]]
+        come = [[item for item, _ in added(before, after)] for before, after in zip(old[1], new[1], strict=True)]
+        gone = [[item for item, _ in added(after, before)] for before, after in zip(old[1], new[1], strict=True)]
 
         def finish() -> None:
-            for handler in gone:
-                if not any(handler in state[3] for state in self.take().values()):
+            for handler in come[0]:
+                if not any(handler in state[1][0] for state in self.take().values()):
                     with suppress(Exception):
                         handler.close()
 
-        slot: frozenset[Hashable] = frozenset(
-            (("logger", name, field),) for field in range(3) if old[field] != new[field]
+        return Effect(
+            f"logger {name or 'root'!r}",
+            lambda: self._turn(name, (new[0], old[0]), come, gone),
+            lambda: self._turn(name, (old[0], new[0]), gone, come),
+            frozenset(("logger", name, kind) for kind in range(3) if old[0][kind] != new[0][kind]),
+            lists=frozenset(("logger's list", name, kind) for kind in range(2) if come[kind] or gone[kind]),
+            finish=finish,
         )
-        what = f"logger {name or 'root'!r}"
-        return Effect(what, lambda: self._turn(name, new, old), lambda: self._turn(name, old, new), slot, finish=finish)
 
     @staticmethod
-    def _turn(name: str, old: LoggerState, new: LoggerState) -> None:
+    def _turn(
+        name: str, settings: tuple[tuple[int, bool, bool], ...], gone: list[list[Any]], come: list[list[Any]]
+    ) -> None:
+        """Of the lists, only what differs: what others had added before may be gone."""
         logger = logging.getLogger(name or None)
+        old, new = settings
         if old[0] != new[0] and logger.level == old[0]:
             logger.setLevel(new[0])
         if logger.propagate == old[1]:
             logger.propagate = new[1]
         if logger.disabled == old[2]:
             logger.disabled = new[2]
-        both: tuple[tuple[list[Any], tuple[Any, ...], tuple[Any, ...]], ...] = (
-            (logger.handlers, old[3], new[3]),
-            (logger.filters, old[4], new[4]),
-        )
-        for mine, before, after in both:
-            mine[:] = [item for item in mine if item in after or item not in before]
-            mine += [item for item in after if item not in before and item not in mine]
+        both: tuple[list[Any], ...] = (logger.handlers, logger.filters)
+        for mine, out, into in zip(both, gone, come, strict=True):
+            mine[:] = [item for item in mine if item not in out]
+            mine += [item for item in into if item not in mine]
 
 
 def void(_: object) -> None:

@@ -7,7 +7,7 @@ or key stands literally in first-party code.
 """
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import is_
@@ -88,12 +88,12 @@ class Foreign:
             home = str(getattr(obj if isinstance(obj, type) else type(obj), "__module__", ""))
         return any(home == library or home.startswith(f"{library}.") for library in self._adapted)
 
-    def end(self, record: Record) -> None:
-        """A first-party module has run."""
+    def end(self, record: Record) -> Iterator[Effect]:
+        """A first-party module has run: what it did."""
         for identity in self._reached.pop(record.name, ()):
             watched = self._watched[identity]
-            record.effects += self._attributes(record, watched)
-            record.effects += self._entries(record, watched)
+            yield from self._attributes(record, watched)
+            yield from self._entries(record, watched)
 
     def _attributes(self, record: Record, watched: Watched) -> Iterator[Effect]:
         old, new = watched.attributes, vars(watched.obj)
@@ -136,7 +136,9 @@ class Foreign:
                 if added:
                     refresh = partial(self._refresh, watched, index)
                     undo = partial(_take_out, held, added, refresh)
-                    yield Effect(f"{watched.name}: {len(added)} entries", undo, partial(_put_in, held, added, refresh))
+                    redo = partial(_put_in, held, added, refresh)
+                    order: frozenset[Hashable] = frozenset((("entries", id(held)),) if isinstance(held, list) else ())
+                    yield Effect(f"{watched.name}: {len(added)} entries", undo, redo, lists=order)
 
     def _items(
         self, record: Record, watched: Watched, held: dict[Any, Any], before: dict[Any, Any]
@@ -149,7 +151,8 @@ class Foreign:
             refresh = partial(self._refresh, watched, index)
             undo: Callable[[], None] = partial(_set_item, held, key, new, old, refresh)
             redo: Callable[[], None] = partial(_set_item, held, key, old, new, refresh)
-            yield Effect(f"{watched.name}[{key!r}]", undo, redo, frozenset((("entry", id(held), key),)))
+            slots: frozenset[Hashable] = frozenset((("entry", id(held), key),))
+            yield Effect(f"{watched.name}[{key!r}]", undo, redo, slots, lists=frozenset((("entries", id(held)),)))
 
     @staticmethod
     def _refresh(watched: Watched, index: int) -> None:

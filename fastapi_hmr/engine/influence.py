@@ -4,20 +4,15 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from sys import modules
 from types import FunctionType, ModuleType
-from typing import Any, Protocol
+from typing import Any
 
+from fastapi_hmr.engine.course import Course, Stack
 from fastapi_hmr.engine.hmr import MISSING, read_by
 from fastapi_hmr.engine.record import NAME, Record, Records
 from fastapi_hmr.engine.state import ATOMIC, How, Looker, Seen, Walker, dunder, restore
 
 type Key = tuple[str, str | None]
 """A module and a name in it, or the whole module."""
-
-
-class Stack(Protocol):
-    """What is being imported at the moment, outermost first."""
-
-    stack: list[Record]
 
 
 class Influence:
@@ -27,9 +22,10 @@ class Influence:
     so each change is charged once, to the module that was running when it happened.
     """
 
-    def __init__(self, records: Records, running: Stack) -> None:
+    def __init__(self, records: Records, running: Stack, course: Course) -> None:
         self._records = records
         self._running = running
+        self._course = course
         self._seen: dict[int, Seen] = {}
         self._looked: dict[str, dict[str, set[str | None]]] = {}
         self._walked: dict[str, set[str | None]] = {}
@@ -38,7 +34,6 @@ class Influence:
         self.subclasses = False
         self._old: frozenset[Record] = frozenset()
         self._writers: defaultdict[str, set[str]] = defaultdict(set)
-        self._reached: set[str] = set()
         self._asked: set[tuple[str, str]] = set()
         self.early: set[str] = set()
         """Kept modules that were asked for their state before a cold start would have filled it."""
@@ -60,18 +55,8 @@ class Influence:
 
     def begin_pass(self) -> None:
         """The entry is about to be imported: a cold start would have run nothing yet."""
-        self._reached.clear()
         self._asked.clear()
         self.early.clear()
-
-    def reach(self, name: str) -> None:
-        """An import statement names a module: a cold start would run it now, and what it imports."""
-        todo = [name]
-        while todo:
-            name = todo.pop()
-            if name not in self._reached and name in self._records:
-                self._reached.add(name)
-                todo += self._records[name].statements
 
     def ask(self, record: Record, owner: str) -> None:
         """The running module calls a function of another, which may tell what others have put there."""
@@ -82,7 +67,7 @@ class Influence:
         if self._records.get(owner) not in self._old:
             return
         for name in self._writers.get(owner, ()):
-            if name not in self._reached and self._records.get(name) in self._old:
+            if name not in self._course.reached and self._records.get(name) in self._old:
                 self.early.add(owner)
 
     def renewed(self, name: str) -> None:

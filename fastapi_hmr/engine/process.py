@@ -1,7 +1,8 @@
 """Process: charges what happens to the process and to libraries to the module that was running."""
 
+import itertools
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from sys import modules
 from typing import Any
@@ -29,6 +30,11 @@ class Process:
         self._mark: dict[str, Any] = {}
         self.importing_for: Record | None = None
         """The module on whose behalf a library is being imported."""
+        self.looking = False
+        """We are reading ourselves: that is no module's question."""
+        self.on_effect: Callable[[Effect], None] = lambda _effect: None
+        """Called with each effect when it is charged to a module."""
+        self._serials = itertools.count(1)
 
     def close(self) -> None:
         """Take the interceptors out."""
@@ -54,7 +60,16 @@ class Process:
     def mark(self) -> None:
         """What happened until now is charged to nobody (any more)."""
         self._adapt()
-        self._mark = {name: probe.take() for name, probe in self._probes.items()}
+        with self._looking():
+            self._mark = {name: probe.take() for name, probe in self._probes.items()}
+
+    @contextmanager
+    def _looking(self) -> Iterator[None]:
+        before, self.looking = self.looking, True
+        try:
+            yield
+        finally:
+            self.looking = before
 
     def _adapt(self) -> None:
         for adapter in [adapter for adapter in self._adapters if is_loaded(adapter.library)]:
@@ -88,10 +103,29 @@ class Process:
         for name, now in self._mark.items():
             was = before.get(name, now)
             if was is not now and was != now:
-                done = list(self._probes[name].effects(was, now))
-                record.effects += done
-                for effect in done:
-                    record.changed |= effect.touches - {record.name}
+                self.note(record, self._probes[name].effects(was, now))
+
+    def note(self, record: Record, effects: Iterable[Effect]) -> None:
+        """A module did this, just now."""
+        for effect in effects:
+            self.number(effect)
+            effect.after = record.at
+            record.effects.append(effect)
+            record.changed |= effect.touches - {record.name}
+            self.on_effect(effect)
+
+    def number(self, effect: Effect) -> None:
+        """An effect is the latest of all."""
+        effect.serial = next(self._serials)
+
+    @contextmanager
+    def aside(self, record: Record) -> Iterator[None]:
+        """While inside, nothing is this module's doing, though it is under way."""
+        self.charge(record)
+        try:
+            yield
+        finally:
+            self.mark()
 
     def links(self) -> Iterator[tuple[str, str]]:
         """Modules whose objects changed another module's, after both had been imported."""
@@ -118,15 +152,27 @@ class Process:
 
     def undo(self, records: Iterable[Record]) -> None:
         """Undo what these modules did, the last first."""
-        for record in sorted(records, key=lambda record: -record.order):
-            for effect in reversed(record.effects):
-                attempt(effect.undo, effect)
+        self.turn_back(effect for record in records for effect in record.effects)
 
     def redo(self, records: Iterable[Record]) -> None:
         """Do it again, in the order in which it was done."""
-        for record in sorted(records, key=lambda record: record.order):
-            for effect in record.effects:
-                attempt(effect.redo, effect)
+        self.turn_forth(effect for record in records for effect in record.effects)
+
+    def turn_back(self, effects: Iterable[Effect]) -> None:
+        """Undo those of these effects that are not undone, the last first."""
+        with self._looking():
+            for effect in sorted(effects, key=lambda effect: -effect.serial):
+                if effect.done:
+                    effect.done = False
+                    attempt(effect.undo, effect)
+
+    def turn_forth(self, effects: Iterable[Effect]) -> None:
+        """Redo those of these effects that are undone, in the order in which they were done."""
+        with self._looking():
+            for effect in sorted(effects, key=lambda effect: effect.serial):
+                if not effect.done:
+                    effect.done = True
+                    attempt(effect.redo, effect)
 
     def rest(self) -> None:
         """No module will run for a while: let go of what was seen, such as tasks that have ended since."""

@@ -31,6 +31,8 @@ class Record:
     """It raised, and whoever imported it went on: an edit of it still counts."""
     statements: dict[str, None] = field(default_factory=dict)
     """What its import statements asked for, absolute, in the order they ran: the order of a cold start."""
+    at: int = 0
+    """How many of those had been made when the latest was."""
     edges: dict[tuple[str, Hashable], Any] = field(default_factory=dict)
     """(kind, key) → what was found: names imported or looked for, files, questions asked of disk and environ."""
     borrowed: set[int] = field(default_factory=set)

@@ -24,7 +24,7 @@ class Senses(Protocol):
         """Somebody asked whether a path exists."""
 
     def on_environ(self, key: Any, frame: FrameType) -> None:
-        """Somebody asked for an environment variable."""
+        """Somebody asked for an environment variable; None: for the names of all."""
 
     def on_open(self, path: Any, frame: FrameType) -> None:
         """A file is opened for reading."""
@@ -62,8 +62,8 @@ class Monitor:
         self._sources = sources
         """The names of first-party files: asked for each function that starts, a library's too."""
         self._questions = {id(code): (code, argument) for code, argument in questions()}
-        getter: Any = type(os.environ).__getitem__
-        self._environ: CodeType = getter.__code__
+        asking: tuple[Any, ...] = (type(os.environ).__getitem__, type(os.environ).__iter__)
+        self._environ = frozenset(id(each.__code__) for each in asking)
         self._tool: int | None = None
 
     @property
@@ -107,7 +107,7 @@ class Monitor:
             frame = sys._getframe(1)  # noqa: SLF001 - the only way to the arguments
             self._senses.on_probe(frame.f_locals.get(question[1]), frame)
             return None
-        if code is self._environ:
+        if id(code) in self._environ:
             frame = sys._getframe(1)  # noqa: SLF001 - as above
             self._senses.on_environ(frame.f_locals.get("key"), frame)
             return None

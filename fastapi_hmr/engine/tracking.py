@@ -10,6 +10,7 @@ from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 from fastapi_hmr.engine import disk, hmr
+from fastapi_hmr.engine.course import Course
 from fastapi_hmr.engine.foreign import Foreign
 from fastapi_hmr.engine.hmr import MISSING, Module
 from fastapi_hmr.engine.influence import Influence
@@ -68,8 +69,9 @@ class Tracker:
         self._thread = 0
         self._token: Token[Any] | None = None
         self._reads: dict[str, set[tuple[int, str]]] = {}
-        self.influence = Influence(records, self)
         self.process = Process(mechanisms)
+        self.course = Course(records, self.process, self)
+        self.influence = Influence(records, self, self.course)
         self.foreign = Foreign(records, self.process.adapted)
         self.monitor = Monitor(self, records.files)
         self._audit = Audit(self)
@@ -109,6 +111,7 @@ class Tracker:
             self._open()
         self.process.charge(self.stack[-1] if self.stack else None)
         self.records.add(record)
+        self.course.reached.add(record.name)
         self.influence.renewed(record.name)
         self._push(record)
 
@@ -122,9 +125,10 @@ class Tracker:
                 self._note_file(record, path)
         if self._mechanisms.state:
             self.influence.end(record)
+        record.at = len(record.statements)
         self.process.charge(record)
         if self._mechanisms.foreign:
-            self.foreign.end(record)
+            self.process.note(record, self.foreign.end(record))
         self.stack.pop()
         self._reads.pop(record.name, None)
         if not self.stack:
@@ -227,10 +231,12 @@ class Tracker:
 
     def statement(self, record: Record, name: str) -> None:
         """A module asked for another by name."""
-        record.statements.setdefault(name)
+        if name not in record.statements:
+            record.at = len(record.statements)
+            record.statements[name] = None
         self.records.note(record, NAME, name)
         if self.stack:
-            self.influence.reach(name)
+            self.course.reach(name)
 
     def in_library(self) -> bool:
         """Whether a library is being imported at the moment, and what happens is its own business."""
@@ -281,7 +287,10 @@ class Tracker:
 
     def on_environ(self, key: Any, frame: FrameType) -> None:
         """Part of sensors.Senses."""
-        if self._mechanisms.probes and isinstance(key, str) and self.tracks_here():
+        if not self._mechanisms.probes or self.process.looking or not self.tracks_here():
+            return
+        if key is None or isinstance(key, str):
+            self.course.asks(key)
             for record in self._first_party_frames(frame):
                 self.records.note(record, ENVIRON, key)
 

@@ -59,13 +59,14 @@ class Transaction:
         self._first = tracker.order
         self.ran: dict[str, None] = {}
         """The names that ran, in order."""
+        tracker.course.begin()
         tracker.influence.begin()
 
     def run(self, names: set[str], namespaces: Iterable[str] = ()) -> object:
         """Run `names` and the entry again, and whatever proves affected by that; the new target."""
         for name in namespaces:
             sys.modules.pop(name, None)
-        names = names | ({self._entry} & set(self._before))
+        names = self._planner.close({*names, self._entry})
         with without_collections():
             return self._fixpoint(names)
 
@@ -73,8 +74,10 @@ class Transaction:
         for _ in range(PASSES):
             kept = set(self._records) - names
             dropped = self.drop(names)
+            self._tracker.course.begin_pass()
             self._tracker.influence.begin_pass()
             target = self._import()
+            self._tracker.course.end_pass()
             more = self._more(kept, dropped)
             if not more:
                 self._note_run()
@@ -149,6 +152,7 @@ class Transaction:
             for record in fresh:
                 more |= record.changed & kept
             more |= self._tracker.influence.early & kept
+        more |= self._planner.sharing(fresh) & kept
         if self._mechanisms.probes:
             more |= self._planner.environment(dropped, fresh) & kept
         if sys.path != self._path:
@@ -178,7 +182,7 @@ class Transaction:
         tracker.abandon()
         fresh = [record for record in self._records.values() if self._before.get(record.name) is not record]
         kept = [record for record in self._records.values() if self._before.get(record.name) is record]
-        tracker.process.undo(fresh)
+        tracker.course.undo(fresh)
         tracker.process.finish(fresh)
         tracker.influence.restore(kept)
         for record in fresh:
@@ -194,7 +198,7 @@ class Transaction:
         gone = [record for record in self._before.values() if record.name not in self._records]
         for record in gone:
             self._records.add(record)
-        tracker.process.redo(gone)
+        tracker.course.redo(gone, kept)
         tracker.process.rest()
         for attributes, child, module in reversed(self._bound):
             attributes[child] = module
@@ -215,6 +219,7 @@ class Transaction:
         self._tracker.process.rest()
         for record in old:
             hmr.dispose(record.module)
+        self._tracker.course.begin()
         self._tracker.influence.begin()
         forget_generations()
 

@@ -46,7 +46,14 @@ class Events:
         """One effect for each listener."""
         for listener, caller in self.log[before:now]:
             what = f"listener for {listener[1]!r}"
-            yield Effect(what, _removing(listener), self._adding(listener), touches=_home(listener[0]), by=caller)
+            yield Effect(
+                what,
+                _removing(listener),
+                self._adding(listener),
+                lists=frozenset((("listeners", id(listener[0]), listener[1]),)),
+                touches=_home(listener[0]),
+                by=caller,
+            )
 
     def _adding(self, listener: Listener) -> Callable[[], None]:
         target, identifier, fn, args, kw = listener
