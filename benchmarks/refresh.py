@@ -173,6 +173,12 @@ def measure(cases: list[Case], kind: str, saves: int) -> dict[str, list[float]]:
     return found
 
 
+def show(kind: str, found: dict[str, list[float]]) -> None:
+    """Print one row for each server."""
+    for name, took in found.items():
+        print(f"| {kind} | {name} | {len(took)} | {statistics.median(took):.0f} | {max(took):.0f} |", flush=True)
+
+
 def check(case: Case) -> bool:
     """Whether each save was one page; prints what was lost or doubled."""
     case.page.wait_for_timeout(1500)  # a second refresh for the last save would come now
@@ -196,14 +202,12 @@ def main() -> None:
         if options.peer:
             command = [options.peer, "main:app", "--refresh"]
             cases.append(stack.enter_context(serving("uvicorn-hmr", command, browser)))
-        rows = {("handler body", name): took for name, took in measure(cases, "handler", options.saves).items()}
-        rows |= {("module global", name): took for name, took in measure(cases, "module", options.saves).items()}
-        ours = cases[0]
-        rows["template", ours.name] = measure([ours], "template", options.saves)[ours.name]
-        rows["stylesheet", ours.name] = [ours.restyle(number) for number in range(options.saves)]
         print("| save of a | server | saves | median ms | slowest ms |\n|---|---|---|---|---|")
-        for (kind, name), took in rows.items():
-            print(f"| {kind} | {name} | {len(took)} | {statistics.median(took):.0f} | {max(took):.0f} |")
+        ours = cases[0]
+        show("handler's body", measure(cases, "handler", options.saves))
+        show("module's global", measure(cases, "module", options.saves))
+        show("template", measure([ours], "template", options.saves))
+        show("stylesheet", {ours.name: [ours.restyle(number) for number in range(options.saves)]})
         sound = [check(case) for case in cases]
         browser.close()
     sys.exit(0 if sound[0] else 1)

@@ -2,8 +2,8 @@
 
 /**
  * @typedef {{number: number, text: string}} SourceLine
- * `link` opens the place in the person's editor, where one is known.
- * @typedef {{file: string, line: number, function: string, column: number | null, end_column: number | null,
+ * `place` is the file, from where the server runs, and the line; `link` opens it in the person's editor, where one is known.
+ * @typedef {{place: string, line: number, function: string, column: number | null, end_column: number | null,
  *   source: SourceLine[], library: boolean, link: string}} Frame
  * @typedef {{title: string, message: string, frames: Frame[], note: string, text: string}} Report
  */
@@ -36,8 +36,7 @@ function makeLine(frame, line) {
 
 /** @param {Frame} frame */
 function makeFrame(frame) {
-  const place = `${frame.file}:${frame.line}`;
-  const where = frame.link ? make("a", { href: frame.link }, place) : place;
+  const where = frame.link ? make("a", { href: frame.link }, frame.place) : frame.place;
   const lines = frame.source.map((line) => makeLine(frame, line));
   const head = make("h2", {}, where, " ", make("span", {}, `in ${frame.function}`));
   return make("section", {}, head, ...(lines.length ? [make("pre", {}, ...lines)] : []));

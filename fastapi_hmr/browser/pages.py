@@ -8,12 +8,13 @@ from functools import cache
 from html import escape
 from importlib.resources import files
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from fastapi_hmr.browser.editor import editor_link, editor_url
 from fastapi_hmr.browser.guard import Hosts
 from fastapi_hmr.browser.headers import first
-from fastapi_hmr.tracebacks import ErrorReport, Frame, as_text
+from fastapi_hmr.tracebacks import ErrorReport, Frame, as_text, place
 
 type Response = tuple[int, list[tuple[bytes, bytes]], bytes]
 
@@ -93,10 +94,10 @@ def _folded(frames: list[Frame]) -> str:
 
 def _frame(frame: Frame) -> str:
     lines = "".join(_line(frame, line.number, line.text) for line in frame.source)
-    place = f"{escape(frame.file)}:{frame.line}"
+    where = escape(place(frame, Path.cwd()))
     if link := editor_link(editor_url(os.environ)[0], frame.file, frame.line, frame.column):
-        place = f'<a href="{escape(link)}">{place}</a>'
-    head = f"{place} <span>in {escape(frame.function)}</span>"
+        where = f'<a href="{escape(link)}">{where}</a>'
+    head = f"{where} <span>in {escape(frame.function)}</span>"
     return f"<section><h2>{head}</h2>{f'<pre>{lines}</pre>' if lines else ''}</section>"
 
 
@@ -111,8 +112,14 @@ def _line(frame: Frame, number: int, text: str) -> str:
 
 
 def as_payload(report: ErrorReport, editor: str) -> dict[str, object]:
-    """The report for the overlay: with a link for each frame, and as text to copy."""
+    """The report for the overlay: with a short place and a link for each frame, and as text to copy."""
+    base = Path.cwd()
     frames = [
-        {**asdict(frame), "link": editor_link(editor, frame.file, frame.line, frame.column)} for frame in report.frames
+        {
+            **asdict(frame),
+            "place": place(frame, base),
+            "link": editor_link(editor, frame.file, frame.line, frame.column),
+        }
+        for frame in report.frames
     ]
     return {**asdict(report), "frames": frames, "text": as_text(report)}

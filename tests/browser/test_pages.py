@@ -1,6 +1,7 @@
 """Error pages: what they say, to whom, and in which form."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -88,6 +89,18 @@ def test_lone_surrogates_are_no_exception() -> None:
     assert b"\\ud800" in exception_page(report, 500)
     assert b"\\ud800" in error_response(scope_of(headers={"accept": "text/html"}), report)[2]
     assert json.loads(error_response(scope_of(headers={"accept": "application/json"}), report)[2])
+
+
+def test_places_below_the_working_directory_are_short(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A person knows where the project is; the link and the copied text have the whole path."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FASTAPI_HMR_EDITOR", "vscode")
+    file = str(tmp_path / "routers" / "pages.py")
+    report = ErrorReport("KeyError", "1", (Frame(file, 3, "f", None, None, (), False),))
+    assert f'<a href="vscode://file{file}:3:1">routers/pages.py:3</a>' in report_page(report, 503)
+    payload = json.loads(json.dumps(as_payload(report, "")))
+    assert payload["frames"][0]["place"] == "routers/pages.py:3"
+    assert f"{file}:3" in payload["text"]
 
 
 def test_pages_share_the_overlay_s_look() -> None:
