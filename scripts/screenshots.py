@@ -13,16 +13,19 @@ import tempfile
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import resources
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
 DEADLINE_S = 60
 COLUMNS = 108
+COMMAND = ["fastapi-hmr", "main:app", "--reload", "--log-level", "warning"]
 
 STYLE = """
 body { margin: 0; padding: 28px; width: max-content; background: #eceae6; font: 15px/1.5 "Liberation Sans", sans-serif; }
@@ -173,43 +176,106 @@ def take(app: Path, page: Page, url: str) -> list[str]:
     ]
 
 
+def take_docs(app: Path, page: Page, url: str) -> str:
+    """A request that was tried out in Swagger UI is still there when an operation changes; returns the figure."""
+    page.route("https://cdn.jsdelivr.net/**", offline)
+    page.goto(f"{url}docs")
+    page.click("text=Read Entry")
+    page.click("button.try-out__btn")
+    page.fill("tr[data-param-name=entry_id] input", "2")
+    page.click("button.execute")
+    page.wait_for_selector(".live-responses-table")
+    edit(
+        app / "routers/entries.py",
+        ('get("/entries/{entry_id}"', 'get("/entries/{entry_id}", summary="One entry, by number"'),
+    )
+    changed = page.locator("[data-fastapi-hmr-changed]")
+    changed.get_by_text("One entry, by number").wait_for()
+    changed.evaluate("(element) => scrollTo(0, element.getBoundingClientRect().top + scrollY - 110)")
+    shot = page.screenshot()
+    return figure("Saved: a summary in <code>entries.py</code>, with a request tried out", f"{url}docs", shot, 700)
+
+
+def offline(route: Route) -> None:
+    """Swagger UI's files from a package instead of the network."""
+    name = route.request.url.rpartition("/")[2]
+    file = resources.files("fastapi_offline") / "static" / name
+    route.fulfill(body=file.read_bytes(), content_type="text/css" if name.endswith(".css") else "text/javascript")
+
+
+def take_unavailable(app: Path, browser: Browser) -> str:
+    """An app that never ran: its page says why, and becomes the app with the fix; returns the figure."""
+    broken = "from models import Entry, now\nfrom models import Mood"
+    edit(app / "db.py", ("from models import Entry, now", broken))
+    with served(app) as (_, url):
+        page = new_page(browser)
+        page.goto(url)
+        page.wait_for_selector("text=This page shows the fix by itself.")
+        shot = page.screenshot()
+        edit(app / "db.py", (broken, "from models import Entry, now"))
+        page.wait_for_selector("#pulse:not(.off)")
+        page.close()
+    return figure("Started: with a name that <code>models.py</code> does not have", url, shot, 700)
+
+
+@contextmanager
+def served(app: Path) -> Iterator[tuple[Terminal, str]]:
+    """The real command over this copy of the example app, and where it answers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    env = {name: value for name, value in os.environ.items() if name != "NO_COLOR"} | {
+        "DAYBOOK_DATABASE": f"{app.parent}/daybook.db",
+        "DAYBOOK_STARTUP_SECONDS": "0",
+        "TERM": "xterm-256color",
+        "COLUMNS": str(COLUMNS),
+    }
+    terminal = Terminal([sys.executable, "-m", "fastapi_hmr", *COMMAND[1:], "--port", str(port)], app, env)
+    try:
+        wait_until(lambda: "http://" in terminal.text, "the start")
+        yield terminal, f"http://127.0.0.1:{port}/"
+    except Exception:
+        print(terminal.text, file=sys.stderr)
+        raise
+    finally:
+        terminal.process.kill()
+
+
+def new_page(browser: Browser) -> Page:
+    """A tab that is patient on a busy machine."""
+    page = browser.new_page(viewport={"width": 700, "height": 580}, device_scale_factor=1.5)
+    page.set_default_timeout(DEADLINE_S * 1000)
+    return page
+
+
 def main() -> None:
-    """Run the story once and draw both pictures."""
+    """Run the story once and draw the pictures."""
     DOCS.mkdir(exist_ok=True)
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         app = Path(folder) / "daybook"
         shutil.copytree(ROOT / "example_app", app, ignore=shutil.ignore_patterns("__pycache__"))
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        command = ["fastapi-hmr", "main:app", "--reload", "--log-level", "warning"]
-        env = {name: value for name, value in os.environ.items() if name != "NO_COLOR"} | {
-            "DAYBOOK_DATABASE": f"{folder}/daybook.db",
-            "DAYBOOK_STARTUP_SECONDS": "0",
-            "TERM": "xterm-256color",
-            "COLUMNS": str(COLUMNS),
-        }
-        terminal = Terminal([sys.executable, "-m", "fastapi_hmr", *command[1:], "--port", str(port)], app, env)
-        wait_until(lambda: "startup complete" in terminal.text or "http://" in terminal.text, "the start")
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        try:
-            page = browser.new_page(viewport={"width": 700, "height": 580}, device_scale_factor=1.5)
-            figures = take(app, page, f"http://127.0.0.1:{port}/")
+        with served(app) as (terminal, url):
+            page = new_page(browser)
+            refreshed = take(app, page, url)
+            page.goto("about:blank")
+            shown = terminal.text
+            documented = take_docs(app, page, url)
             page.close()
             terminal.stop()
-            shown = terminal.text.replace(f":{port}", ":8000").replace(folder, "~")
-            prompt = (
-                f'<span style="color:{COLORS[2]}">~/daybook $</span> DAYBOOK_STARTUP_SECONDS=0 {" ".join(command)}\n'
-            )
-            draw(browser, "terminal.png", window("daybook", f"<pre>{prompt}{to_html(shown)}</pre>", "terminal"))
-            draw(browser, "refresh.png", f'<div class="row">{"".join(figures)}</div>'.replace(f":{port}", ":8000"))
-        except Exception:
-            print(terminal.text, file=sys.stderr)
-            raise
-        finally:
-            terminal.process.kill()
-            browser.close()
+        port = url.rstrip("/").rpartition(":")[2]
+        shown = to_html(shown.replace(f":{port}", ":8000").replace(folder, "~"))
+        prompt = f'<span style="color:{COLORS[2]}">~/daybook $</span> DAYBOOK_STARTUP_SECONDS=0 {" ".join(COMMAND)}\n'
+        draw(browser, "terminal.png", window("daybook", f"<pre>{prompt}{shown}</pre>", "terminal"))
+        draw(browser, "refresh.png", row(refreshed))
+        draw(browser, "pages.png", row([take_unavailable(app, browser), documented]))
+        browser.close()
+
+
+def row(figures: list[str]) -> str:
+    """Figures beside each other, as if each server had the usual port."""
+    return f'<div class="row">{re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:8000", "".join(figures))}</div>'
 
 
 if __name__ == "__main__":
