@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from fastapi_hmr.engine import Broken, Built, Engine, NeedsRestart, Outcome, Unchanged
 from fastapi_hmr.events import AssetsChanged, Event, FileChange, Reloaded, ReloadFailed, ReloadLevel
@@ -85,6 +86,7 @@ class Reloader:
         self._restart_files, self._included, self._renewed, self._own = restart_files, included, renewed or {}, own
         self._between = False  # the old generation has stopped and no other has started
         self._broken = False  # the last word was an error
+        self._told: BaseException | None = None  # what an update raised, shown while a cold start is being asked
         self._seen = time.perf_counter()
         watcher.on_news(self._on_news)
 
@@ -131,20 +133,39 @@ class Reloader:
         await self._settle(await self._apply(save), save)
         return None
 
-    async def _apply(self, save: _Save) -> Outcome:
-        """What the engine makes of an edit.
+    async def _apply(self, save: _Save) -> Outcome | None:
+        """What the engine makes of an edit; None where a newer save came while a child process was being asked.
 
-        It only waits for anything where it asks a child process about a failure: meanwhile the old generation,
-        untouched, may as well answer.
+        It only waits for anything where it asks a child about a failure: meanwhile the old generation, untouched, may
+        as well answer, and the failure is told: mostly the child only confirms it.
         """
+        self._engine.on_doubt = lambda error: self._doubt(error, save)
         building = hidden(self._build(save), save.context)
         await asyncio.sleep(0)
-        if not building.done() and not self._between and self._switch.serving:
-            self._switch.open_gate()
-        outcome = await building
-        if not isinstance(outcome, Broken):
+        await self._unless_overtaken(building)
+        if building.cancelled():
+            return None
+        if not isinstance(building.result(), Broken):
             self._switch.close_gate()
-        return outcome
+        return building.result()
+
+    def _doubt(self, error: BaseException, save: _Save) -> None:
+        if not self._between and self._switch.serving:
+            self._switch.open_gate()
+            self._told = error
+            self._tell_failed(self._hooks.describe(error), save)
+
+    async def _unless_overtaken(self, task: asyncio.Task[Any]) -> bool:
+        """Wait for a task, or cancel it where a newer save comes first; whether one came."""
+        overtaken = hidden(self._watcher.news(self._matters))
+        try:
+            await asyncio.wait({task, overtaken}, return_when=asyncio.FIRST_COMPLETED)
+            return overtaken.done()
+        finally:
+            overtaken.cancel()
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.gather(overtaken, task, return_exceptions=True)
 
     async def _build(self, save: _Save) -> Outcome:
         host.begin()
@@ -160,9 +181,11 @@ class Reloader:
         if assets:
             self._hooks.show(AssetsChanged(assets))
 
-    async def _settle(self, outcome: Outcome, save: _Save) -> None:
+    async def _settle(self, outcome: Outcome | None, save: _Save) -> None:
         if not isinstance(outcome, Built):
             await host.rollback()
+        if not isinstance(outcome, Broken):
+            self._told = None
         match outcome:
             case Built(level=ReloadLevel.PATCH):
                 await self._patched(outcome, save)
@@ -171,7 +194,8 @@ class Reloader:
             case Unchanged():
                 await self._unchanged(outcome, save)
             case Broken():
-                await self._failed(self._hooks.describe(outcome.error), save)
+                told, self._told = self._told is outcome.error, None
+                await self._failed(None if told else self._hooks.describe(outcome.error), save)
             case NeedsRestart():
                 await self._restart(outcome.reason, save)
 
@@ -215,22 +239,13 @@ class Reloader:
         switching = hidden(
             self._switch.replace(built.target, reason=built.reason, commit=self._engine.commit), save.context
         )
-        overtaken = hidden(self._watcher.news(self._matters))
+        overtaken = await self._unless_overtaken(switching)
         try:
-            await asyncio.wait({switching, overtaken}, return_when=asyncio.FIRST_COMPLETED)
-            if not switching.done():
-                switching.cancel()
-                await asyncio.wait({switching})
             return None if switching.cancelled() else switching.result()
         except StartupFailed:
-            if overtaken.done():
+            if overtaken:
                 return None
             raise
-        finally:
-            overtaken.cancel()
-            switching.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.gather(overtaken, switching, return_exceptions=True)
 
     async def _unchanged(self, outcome: Unchanged, save: _Save) -> None:
         """Nothing to run: pages may still show files of the save, and an error may be gone with it."""
@@ -246,12 +261,17 @@ class Reloader:
             )
         self._assets(save, every=outcome.forgotten)
 
-    async def _failed(self, report: ErrorReport, save: _Save) -> None:
+    async def _failed(self, report: ErrorReport | None, save: _Save) -> None:
+        """`report` is None where the failure has been told."""
         if self._between and self._overtaken():
             return  # the newer save decides; until then the gate stays closed
         if self._between or not self._switch.serving:
             await self._restore(report)
         self._switch.open_gate()
+        if report is not None:
+            self._tell_failed(report, save)
+
+    def _tell_failed(self, report: ErrorReport, save: _Save) -> None:
         self._broken = True
         self._hooks.show(ReloadFailed(report, save.files, save.milliseconds, self._switch.serving))
 

@@ -94,6 +94,8 @@ class Engine:
         mechanisms: Mechanisms = ALL,
     ) -> None:
         self.target: object | None = None
+        self.on_doubt: Callable[[BaseException], None] = lambda _error: None
+        """Called with what an update raised while a cold start in a child process is asked whether that is true."""
         self.records = Records()
         self._module = module
         self._resolve = resolve
@@ -342,7 +344,10 @@ class Engine:
         except BaseException as error:  # noqa: BLE001 - as above
             self._undo(transaction)
             first = error
-        if not self._mechanisms.ladder or surely_broken(first, self._pending) or not await self._works_cold():
+        if not self._mechanisms.ladder or surely_broken(first, self._pending):
+            return self._broken(first)
+        self.on_doubt(first)
+        if not await self._works_cold():
             return self._broken(first)
         why = f"{explain(plan)}; updating raised {summary(first)}"
         transaction = self._begin()
