@@ -3,9 +3,9 @@
 import copy
 import os
 import platform
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from fastapi_hmr.exceptions import HmrError
 
 STARTUP_FAILURE = 3
 """uvicorn's exit code for what can't be started; click's own is 2, for wrong usage."""
+GIVEN = "fastapi_hmr.given"
+"""Where a context keeps the command line that it was made of."""
 PREFIX = "FASTAPI_HMR"
 TABLE = "fastapi-hmr"
 HELP = """Serve APP, and put each saved change into the running app: same process, same socket, no restart.
@@ -108,6 +110,12 @@ def _refuse_workers(_context: click.Context, _parameter: click.Parameter, worker
         )
 
 
+class Unusable(click.ClickException):
+    """What can't be started, as one line and uvicorn's exit code."""
+
+    exit_code = STARTUP_FAILURE
+
+
 class Command(click.Command):
     """A click command whose defaults come from pyproject.toml and whose errors are one line."""
 
@@ -115,12 +123,15 @@ class Command(click.Command):
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         """Read pyproject.toml before the arguments: what it says are defaults."""
+        given = list(args)  # click takes them out
         if "default_map" not in extra:
             try:
                 extra["default_map"] = _defaults(read_pyproject(Path.cwd(), TABLE), self.params)
             except HmrError as error:
-                _give_up(error)
-        return super().make_context(info_name, args, parent, **extra)
+                raise Unusable(str(error)) from None
+        context = super().make_context(info_name, args, parent, **extra)
+        context.meta[GIVEN] = given
+        return context
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Say in one line what is wrong, and where a wrong value came from if that is not the command line."""
@@ -182,9 +193,15 @@ def config_from_context(context: click.Context) -> Config:
     return build(source, options, refresh=options["reload"], port_given=given, **own)
 
 
-def _give_up(error: HmrError) -> None:
-    click.echo(f"Error: {error}", err=True)
-    sys.exit(STARTUP_FAILURE)
+def _config_again(given: list[str]) -> Config:
+    """The Config of the same command line with what pyproject.toml says now.
+
+    Raises HmrError for what can't be used.
+    """
+    try:
+        return config_from_context(command.make_context("fastapi-hmr", list(given)))
+    except click.ClickException as error:
+        raise HmrError(error.format_message()) from None
 
 
 @click.pass_context
@@ -193,9 +210,9 @@ def _serve(context: click.Context, /, **_options: Any) -> None:
         config = config_from_context(context)
         from fastapi_hmr.main import run  # wrong input is answered without loading the server
 
-        run(config)
+        run(config, again=partial(_config_again, context.meta[GIVEN]))
     except HmrError as error:
-        _give_up(error)
+        raise Unusable(str(error)) from None
 
 
 command = Command(

@@ -27,6 +27,7 @@ from fastapi_hmr.loop import hidden, run_loop
 from fastapi_hmr.reload import Hooks, Reloader
 from fastapi_hmr.resolve import resolve
 from fastapi_hmr.server import Beginning, Bound, HmrServer, bind, replace_process
+from fastapi_hmr.settings import Settings
 from fastapi_hmr.switch import Rendered, Switch
 from fastapi_hmr.terminal import Terminal
 from fastapi_hmr.touched import Touched
@@ -46,12 +47,12 @@ LEAKS_AFTER_S = 3.0
 _running = False
 
 
-def run(config: Config) -> None:
-    """Serve `config.source` and reload it until told to stop.
+def run(config: Config, *, again: Callable[[], Config] | None = None) -> None:
+    """Serve `config.source` and reload it until told to stop; `again` makes the Config of what is on disk by then.
 
     Raises HmrError for bad input; exits as uvicorn does otherwise.
     """
-    DevServer(config).run()
+    DevServer(config, again=again).run()
 
 
 def dev(app: Any, *, reload: bool = False, **options: Any) -> None:
@@ -82,11 +83,12 @@ def dev(app: Any, *, reload: bool = False, **options: Any) -> None:
 class DevServer:
     """One run of the dev server: its parts, and how they are wired."""
 
-    def __init__(self, config: Config, *, preloaded: bool = False) -> None:
+    def __init__(self, config: Config, *, preloaded: bool = False, again: Callable[[], Config] | None = None) -> None:
         """`preloaded`: the script has imported first-party modules before us, as plain modules."""
         self.config = config
         self.beginning = Beginning()  # before uvicorn reads an env file
         self.terminal = Terminal(sys.stderr, color=_use_color(config))
+        self.settings = None if again is None else Settings(config, again, self.terminal.notice)
         self.engine = _engine(config.source, config.roots)
         self.preloaded = preloaded
         self.owns = Places(config.roots).owns
@@ -185,9 +187,15 @@ class DevServer:
             reloading.cancel()
             watcher.close()
 
-    def _restart_files(self) -> frozenset[Path]:
-        env_file = self.config.uvicorn.get("env_file")
-        return frozenset({Path(env_file).resolve()} if env_file else ())
+    def _restart_files(self) -> dict[Path, Callable[[], str | None]]:
+        """Files that are read once per process, and why a change of each needs a new one."""
+        files: dict[Path, Callable[[], str | None]] = {}
+        if self.settings is not None:
+            files[self.settings.file] = self.settings.why_restart
+        if self.config.uvicorn.get("env_file"):
+            path = Path(self.config.uvicorn["env_file"]).resolve()
+            files[path] = lambda: f"{path.name} changed, and it is read once per process"
+        return files
 
     def _show(self, event: Event) -> None:
         self.terminal.show(event)

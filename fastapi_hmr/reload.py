@@ -71,19 +71,20 @@ class Reloader:
         watcher: Watcher,
         hooks: Hooks,
         *,
-        restart_files: frozenset[Path] = frozenset(),
+        restart_files: Mapping[Path, Callable[[], str | None]] | None = None,
         included: Callable[[str], bool] = lambda _path: False,
         renewed: Mapping[Path, Callable[[], str | None]] | None = None,
         own: Callable[[Path], bool] = lambda _path: False,
     ) -> None:
-        """`restart_files` are read once per process (an env file, say): a change of one needs a new process.
+        """`restart_files` are read once per process (an env file, say): the functions say why a change needs a new one.
 
         `included` names files that count although no module is known to read them (`--reload-include`).
         `own` tells of a file that this process has just written itself: that is no edit.
         `renewed` are files of the server's own that it reads again when they change, by these functions.
         """
         self._engine, self._switch, self._watcher, self._hooks = engine, switch, watcher, hooks
-        self._restart_files, self._included, self._renewed, self._own = restart_files, included, renewed or {}, own
+        self._restart_files, self._renewed = restart_files or {}, renewed or {}
+        self._included, self._own = included, own
         self._between = False  # the old generation has stopped and no other has started
         self._broken = False  # the last word was an error
         self._told: BaseException | None = None  # what an update raised, shown while a cold start is being asked
@@ -106,9 +107,10 @@ class Reloader:
             self._seen = time.perf_counter()
 
     def _matters(self, path: Path) -> bool:
-        if self._own(path):
-            return False
-        return path in self._restart_files or self._included(str(path)) or self._engine.concerns(path)
+        return not self._own(path) and (path in self._restart_files or self._counts(path))
+
+    def _counts(self, path: Path) -> bool:
+        return self._included(str(path)) or self._engine.concerns(path)
 
     async def _first(self, save: _Save) -> None:
         save.context.run(host.begin)
@@ -122,10 +124,10 @@ class Reloader:
     async def _reload(self, save: _Save) -> None:
         renewals = dict.fromkeys(self._renewed[path] for path in save.files if path in self._renewed)
         self._tell(text for text in [renew() for renew in renewals] if text)
-        if any(change.path in self._restart_files for change in save.changes):
-            names = ", ".join(sorted({c.path.name for c in save.changes if c.path in self._restart_files}))
-            return await self._restart(f"{names} changed, and it is read once per process", save)
-        if not self._between and not any(self._matters(change.path) for change in save.changes):
+        reasons = [self._restart_files[path]() for path in save.files if path in self._restart_files]
+        if any(reasons):
+            return await self._restart("; ".join(reason for reason in reasons if reason), save)
+        if not self._between and not any(self._counts(change.path) for change in save.changes):
             self._switch.open_gate()
             self._assets(save)
             return None

@@ -193,6 +193,7 @@ def test_deaf_stream_holds_nothing_up(process: Serving, path: str) -> None:
             process.fresh()
             stream.until(LAST_CHUNK)
     process.wait_for(f"{'socket' if path == '/ws-deaf' else 'stream'} {old} is deaf")
+    process.do("release")
 
 
 def test_deaf_open_body_is_cut(process: Serving) -> None:
@@ -202,6 +203,7 @@ def test_deaf_open_body_is_cut(process: Serving) -> None:
         stream.until(b"data:")
         process.fresh()
         assert not stream.rest().endswith(LAST_CHUNK)
+    process.do("release")
 
 
 def test_client_that_does_not_read_holds_nothing_up(process: Serving) -> None:
