@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -34,6 +35,32 @@ IN_REQUEST: contextvars.ContextVar[bool] = contextvars.ContextVar("fastapi_hmr.i
 """Whether the running code serves a request, and is not left from the app's start: patching must know."""
 
 type Variables = tuple[tuple[contextvars.ContextVar[object], object], ...]
+
+
+def imported(base: contextvars.Context, earlier: Variables) -> Variables:
+    """The ContextVars that the app's modules have set here: under uvicorn its lifespan and requests see them.
+
+    `earlier` are those of the generation before: of modules that did not run again.
+    """
+    none = object()
+    context = contextvars.copy_context()
+    now = {name: value for name, value in context.items() if base.get(name, none) is not value}
+    names = {variable.name for variable in now}
+    before = [
+        (variable, value)
+        for variable, value in earlier
+        if variable not in now and (variable.name not in names or _is_global(variable))
+    ]
+    return (*before, *now.items())
+
+
+def _is_global(variable: contextvars.ContextVar[object]) -> bool:
+    """Whether a module has this variable; if not, one of the same name has taken its place where that was set."""
+    return any(value is variable for module in list(sys.modules.values()) for value in _globals(module))
+
+
+def _globals(module: object) -> list[object]:
+    return list(getattr(module, "__dict__", {}).values())
 
 
 class Generation:

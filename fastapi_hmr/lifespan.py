@@ -15,6 +15,9 @@ SHUTDOWN_S = 10.0
 ABANDON_S = 0.5
 """How long a cancelled startup or shutdown may take to give up before it is left behind."""
 
+type Patience = Callable[[str, "asyncio.Task[None]"], contextlib.AbstractContextManager[None]]
+"""Around a wait for the app: says after a while what is waited for ("startup"), and where that task is."""
+
 logger = logging.getLogger("uvicorn.error")
 
 _abandoned: set[asyncio.Task[None]] = set()  # a task that nobody holds may be collected while it runs
@@ -35,12 +38,13 @@ class Lifespan:
         *,
         idle: bool = False,
         must_answer: Callable[[], bool] = lambda: False,
+        patience: Patience = lambda _what, _task: contextlib.nullcontext(),
     ) -> None:
         """`idle`: nothing of the user's runs in it, so that it may overlap with the next one."""
         self.idle = idle
         self.answered = False
         """Whether the app has said that it is up."""
-        self._must_answer = must_answer
+        self._must_answer, self._patience = must_answer, patience
         self.state: dict[str, Any] = {}
         self._app, self._mode, self._context = app, mode, context
         self._inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -67,7 +71,8 @@ class Lifespan:
         self._task = loop.create_task(self._run(), context=self._context, name="fastapi-hmr lifespan")
         self._inbox.put_nowait({"type": "lifespan.startup"})
         try:
-            await self._started.wait()
+            with self._patience("startup", self._task):
+                await self._started.wait()
             if self._failure is not None:
                 await asyncio.wait({self._task}, timeout=ABANDON_S)  # it raises what it has just reported
         except asyncio.CancelledError:
@@ -92,13 +97,16 @@ class Lifespan:
             return
         self._stopping = True
         self._inbox.put_nowait({"type": "lifespan.shutdown"})
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(TimeoutError), self._patience("shutdown", self._task):
             await asyncio.wait_for(self._stopped.wait(), timeout_s)
-        if not self._stopped.is_set():
+        late = not self._stopped.is_set()
+        if late:
             logger.error("The app's lifespan did not shut down within %g s: it is cancelled.", timeout_s)
         elif not self._task.done():
             await asyncio.wait({self._task}, timeout=ABANDON_S)
         await self._abandon("shutdown")
+        if late and isinstance(self._error, asyncio.CancelledError):
+            return  # Starlette reports it as a failure, with a traceback; but it is our doing, and has been said
         if self._failure is not None:
             logger.error("The app's lifespan failed to shut down. %s", self._failure)
         elif self._error is not None and not isinstance(self._error, asyncio.CancelledError):

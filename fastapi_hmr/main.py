@@ -31,7 +31,8 @@ from fastapi_hmr.settings import Settings
 from fastapi_hmr.switch import Rendered, Switch
 from fastapi_hmr.terminal import Terminal
 from fastapi_hmr.touched import Touched
-from fastapi_hmr.tracebacks import ErrorReport, report
+from fastapi_hmr.tracebacks import ErrorReport, near, report
+from fastapi_hmr.waiting import Waiting
 from fastapi_hmr.watcher import Watcher, needs_polling
 from fastapi_hmr.written import Written
 
@@ -95,6 +96,7 @@ class DevServer:
         self.leaks = Leaks(self.owns)
         self.written = Written()
         self.bind_host = config.uvicorn.get("host") or "127.0.0.1"
+        self.engine.on_late = lambda file, line: self.terminal.notice(f"still importing {_place(file, line)}")
         keep = (lambda app: Carry(app, self.owns, self.engine.pin)) if config.keep_lifespan else None
         self.switch = Switch(
             lifespan=config.lifespan,
@@ -102,6 +104,7 @@ class DevServer:
             render=self._render,
             keep=keep,
             starts=self.engine.starts,
+            patience=Waiting(self._waits, self.owns),
         )
         self.browser: BrowserMiddleware | None = None  # only with --reload: it costs a slower start
         self.server = HmrServer(self._uvicorn_config(), end_streams=self._end_streams, close=self._close)
@@ -225,6 +228,10 @@ class DevServer:
     def _record(self, factory: object, name: str) -> Any:
         return Touched(self.owns, pin=self.engine.pin).about(factory, name)
 
+    def _waits(self, what: str, line: tuple[str, int] | None) -> None:
+        where = "" if line is None else f" ({_place(*line)})"
+        self.terminal.notice(f"waiting for the lifespan's {what}{where}")
+
     def _callback_failed(self, text: str, error: BaseException) -> None:
         self.terminal.notice(f"{text}: {error!r}")
 
@@ -263,6 +270,10 @@ def _engine(source: AppSource, roots: tuple[Path, ...]) -> Engine:
         in_request=IN_REQUEST.get,
         before_attempt=host.begin,
     )
+
+
+def _place(file: str | Path, line: int) -> str:
+    return f"{near(file, Path.cwd())}:{line}"
 
 
 def _not_ours(record: logging.LogRecord) -> bool:

@@ -5,7 +5,6 @@ import contextlib
 import contextvars
 import logging
 import secrets
-import sys
 import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
@@ -13,10 +12,10 @@ from typing import Any, Protocol
 from fastapi_hmr.carry import Carry
 from fastapi_hmr.exceptions import StartupFailed
 from fastapi_hmr.exchange import ASGIApp, Receive, Scope, Send
-from fastapi_hmr.generation import DRAIN_S, Generation, Start, Variables
+from fastapi_hmr.generation import DRAIN_S, Generation, Start, Variables, imported
 from fastapi_hmr.interface import adapt
 from fastapi_hmr.interop import Threads, is_starlette, rebuild_middleware, reset_globals, signal_fastapi_reloader
-from fastapi_hmr.lifespan import Lifespan, does_nothing
+from fastapi_hmr.lifespan import Lifespan, Patience, does_nothing
 from fastapi_hmr.loop import hidden
 from fastapi_hmr.tracebacks import ErrorReport
 
@@ -67,10 +66,11 @@ class Switch:
         drain_timeout: float = DRAIN_S,
         keep: Callable[[Any], Carry] | None = None,
         starts: Starts | None = None,
+        patience: Patience = lambda _what, _task: contextlib.nullcontext(),
     ) -> None:
         self._mode, self._interface, self._render = lifespan, interface, render
         self._gate_timeout, self._drain_timeout = gate_timeout, drain_timeout
-        self._keep, self._starts = keep, starts
+        self._keep, self._starts, self._patience = keep, starts, patience
         self._carries: weakref.WeakKeyDictionary[Lifespan, Carry] = weakref.WeakKeyDictionary()
         self.carried = False
         """Whether the last `replace` let the lifespan go on."""
@@ -269,21 +269,8 @@ class Switch:
             self._stopping = None
 
     def _imported(self) -> Variables:
-        """The ContextVars that the app's modules have set: under uvicorn its lifespan and requests see them.
-
-        Those of modules that did not run again were set for an earlier generation.
-        """
-        none = object()
-        context = contextvars.copy_context()
-        now = {name: value for name, value in context.items() if self._base.get(name, none) is not value}
         old = self._current or self._previous
-        names = {variable.name for variable in now}
-        before = [
-            (variable, value)
-            for variable, value in (old.variables if old is not None else ())
-            if variable not in now and (variable.name not in names or _is_global(variable))
-        ]
-        return (*before, *now.items())
+        return imported(self._base, old.variables if old is not None else ())
 
     async def _start(self, app: ASGIApp, target: Any, idle: bool, start: Start, variables: Variables) -> Generation:
         context = self._base.copy()
@@ -292,7 +279,14 @@ class Switch:
         self._threads.renew()
         carry = None if self._keep is None else self._keep(target)
         watched = app if carry is None else carry.watch(app)
-        lifespan = Lifespan(watched, self._mode, context, idle=idle, must_answer=lambda: self._must_answer(target))
+        lifespan = Lifespan(
+            watched,
+            self._mode,
+            context,
+            idle=idle,
+            must_answer=lambda: self._must_answer(target),
+            patience=self._patience,
+        )
         await lifespan.startup()
         reset_globals()
         if carry is not None:
@@ -380,15 +374,6 @@ class Switch:
             logger.info("Waiting for application shutdown.")
             await current.lifespan.shutdown()
             logger.info("Application shutdown complete.")
-
-
-def _is_global(variable: contextvars.ContextVar[Any]) -> bool:
-    """Whether a module has this variable; if not, one of the same name has taken its place where that was set."""
-    return any(value is variable for module in list(sys.modules.values()) for value in _globals(module))
-
-
-def _globals(module: Any) -> list[Any]:
-    return list(getattr(module, "__dict__", {}).values())
 
 
 def _tell(app: Any, start: Start) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from fastapi_hmr.config import AppSource
 from fastapi_hmr.events import AssetsChanged, Event, Reloaded, ReloadFailed, ReloadLevel
-from fastapi_hmr.tracebacks import ErrorReport, Frame, caret, place
+from fastapi_hmr.tracebacks import ErrorReport, Frame, caret, near, place
 
 MOST_FILES = 3
 MOST_MODULES = 5
@@ -160,7 +160,7 @@ class Terminal:
 def _files(changed: Sequence[Path]) -> str:
     """Changed files relative to here; a long list is cut."""
     here = Path.cwd()
-    names = [str(path.relative_to(here)) if path.is_relative_to(here) else str(path) for path in changed]
+    names = [near(path, here) for path in changed]
     return _clean(_elided(names, MOST_FILES)) or "files"
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import linecache
+import os
 import sysconfig
 import traceback
 from collections.abc import Iterator, Sequence
@@ -68,6 +69,10 @@ def report(error: BaseException, *, roots: Sequence[Path]) -> ErrorReport:
     return ErrorReport(_title(inner), _message(inner), tuple(frames), _shortened("\n".join(notes), MAX_MESSAGE))
 
 
+_UP = 3
+"""As many steps up are still read at a glance."""
+
+
 def as_text(report: ErrorReport) -> str:
     """The report as plain text, the failing line marked."""
     lines = [f"{report.title}: {report.message}" if report.message else report.title]
@@ -80,11 +85,18 @@ def as_text(report: ErrorReport) -> str:
 
 
 def place(frame: Frame, base: Path) -> str:
-    """`file:line`, relative to `base` where it is below it: terminals and editors make it a link."""
-    path = Path(frame.file)
-    with contextlib.suppress(ValueError):
-        path = path.relative_to(base)
-    return f"{path}:{frame.line}"
+    """`file:line`: terminals and editors make it a link."""
+    return f"{near(frame.file, base)}:{frame.line}"
+
+
+def near(path: str | Path, base: Path) -> str:
+    """A path as people speak of it who are in `base`: relative to it, unless it is far away."""
+    absolute = str(path)
+    with contextlib.suppress(ValueError):  # on another drive
+        relative = os.path.relpath(absolute, base)
+        if Path(absolute).is_absolute() and not relative.startswith(os.path.join(*[os.pardir] * (_UP + 1))):  # noqa: PTH118 - a text
+            return relative
+    return absolute
 
 
 def caret(frame: Frame, text: str) -> str:

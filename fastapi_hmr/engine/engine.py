@@ -4,7 +4,9 @@ import gc
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from threading import get_ident
 from types import CodeType, ModuleType
 
 from fastapi_hmr.engine.affected import OnlyNewProcess, Plan, Planner
@@ -23,6 +25,7 @@ from fastapi_hmr.engine.transaction import Transaction
 from fastapi_hmr.engine.verdict import explain, summary, surely_broken
 from fastapi_hmr.engine.watchdog import bounded
 from fastapi_hmr.events import FileChange, ReloadLevel
+from fastapi_hmr.waiting import running
 
 logger = logging.getLogger(__name__)
 
@@ -96,6 +99,8 @@ class Engine:
         self.target: object | None = None
         self.on_doubt: Callable[[BaseException], None] = lambda _error: None
         """Called with what an update raised while a cold start in a child process is asked whether that is true."""
+        self.on_late: Callable[[Path, int], None] = lambda _file, _line: None
+        """Called, in another thread, with the line that an import is at which takes long."""
         self.records = Records()
         self._module = module
         self._resolve = resolve
@@ -325,11 +330,16 @@ class Engine:
     def _build(
         self, transaction: Transaction, names: set[str], level: ReloadLevel, reason: str, namespaces: Iterable[str] = ()
     ) -> Built:
-        with bounded(self._timeout), self._routes.sharing():
+        with bounded(self._timeout, partial(self._late, get_ident())), self._routes.sharing():
             target = transaction.run(names, namespaces)
         self._transaction = transaction
         self._previous, self.target = self.target, target
         return Built(target, level, reason, tuple(transaction.ran))
+
+    def _late(self, thread: int) -> None:
+        line = running(thread, self._places.owns)
+        if line is not None:
+            self.on_late(Path(line[0]), line[1])
 
     async def _climb(self, plan: Plan, why: str) -> Built | Broken | NeedsRestart:
         """Update; then, if that raises and a cold start does not, everything again; then a new process."""

@@ -3,8 +3,10 @@
 import ctypes
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+
+from fastapi_hmr.waiting import LATE_S
 
 
 class ImportTimeout(BaseException):
@@ -33,8 +35,11 @@ def kickable() -> Iterator[None]:
 
 
 @contextmanager
-def bounded(seconds: float) -> Iterator[None]:
-    """While inside, the calling thread is interrupted after so many seconds, and again until it leaves."""
+def bounded(seconds: float, late: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """While inside, the calling thread is interrupted after so many seconds, and again until it leaves.
+
+    `late` is called, in another thread, when it has taken a while.
+    """
     thread = threading.get_ident()
     done = threading.Event()
     lock = threading.Lock()
@@ -42,10 +47,16 @@ def bounded(seconds: float) -> Iterator[None]:
     free = threading.current_thread() is threading.main_thread() and signal.getsignal(KICK) is signal.SIG_DFL
 
     def bark() -> None:
-        while not done.wait(seconds):
+        pause = min(LATE_S, seconds)
+        if done.wait(pause):
+            return
+        late()
+        pause = seconds - pause
+        while not done.wait(pause):
             with lock:
                 if not done.is_set():
                     interrupt(thread, kick=free)
+            pause = seconds
 
     dog = threading.Thread(target=bark, name="fastapi-hmr import watchdog", daemon=True)
     dog.start()
@@ -53,8 +64,8 @@ def bounded(seconds: float) -> Iterator[None]:
         with kickable() if free else nullcontext():
             yield
     except ImportTimeout as error:
-        late = ImportTimeout(f"the import did not end within {seconds:g} s")
-        raise late.with_traceback(error.__traceback__) from None  # which shows where it was
+        timeout = ImportTimeout(f"the import did not end within {seconds:g} s")
+        raise timeout.with_traceback(error.__traceback__) from None  # which shows where it was
     finally:
         with lock:
             done.set()
