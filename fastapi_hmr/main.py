@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 STARTUP_FAILURE = 3
 """uvicorn's exit code for an app that can't be started."""
 
+ONLY_STARTS_VARIABLE = "FASTAPI_HMR_ONLY_STARTS"
+"""Tells a re-executed process what keeps the app from being updated: it need not find out anew at each save."""
 LEAKS_AFTER_S = 3.0
 """How long after a reload it is looked for what the old generation left behind."""
 
@@ -96,6 +98,7 @@ class DevServer:
         self.leaks = Leaks(self.owns)
         self.written = Written()
         self.bind_host = config.uvicorn.get("host") or "127.0.0.1"
+        self.engine.only_starts.update(filter(None, os.environ.pop(ONLY_STARTS_VARIABLE, "").split("\n")))
         self.engine.on_late = lambda file, line: self.terminal.notice(f"still importing {_place(file, line)}")
         keep = (lambda app: Carry(app, self.owns, self.engine.pin)) if config.keep_lifespan else None
         self.switch = Switch(
@@ -257,7 +260,8 @@ class DevServer:
         if _debugger():
             return  # a new process would leave the debugger behind
         self.terminal.notice(f"restart  {reason}")
-        await replace_process(self.server, bound.sockets, self.beginning)
+        known = {ONLY_STARTS_VARIABLE: "\n".join(sorted(self.engine.only_starts))}
+        await replace_process(self.server, bound.sockets, self.beginning, **known)
 
 
 def _engine(source: AppSource, roots: tuple[Path, ...]) -> Engine:

@@ -184,8 +184,10 @@ class Beginning:
     folder: Path = field(default_factory=Path.cwd)
 
 
-async def replace_process(server: HmrServer, sockets: Iterable[socket.socket], beginning: Beginning) -> None:
-    """Re-execute this process on the same listening sockets. Only returns by raising OSError.
+async def replace_process(
+    server: HmrServer, sockets: Iterable[socket.socket], beginning: Beginning, **variables: str
+) -> None:
+    """Re-execute this process on the same listening sockets, with these variables. Only returns by raising OSError.
 
     From its begin new connections wait in the kernel's queue, for the new process; what was accepted before is
     still answered by the old code, within the bounds of an exit.
@@ -196,6 +198,6 @@ async def replace_process(server: HmrServer, sockets: Iterable[socket.socket], b
     await server.finish_connections()
     sys.stdout.flush()
     sys.stderr.flush()
-    environment = {**beginning.environment, SOCKET_VARIABLE: ",".join(map(str, descriptors))}
+    environment = {**beginning.environment, SOCKET_VARIABLE: ",".join(map(str, descriptors)), **variables}
     os.chdir(beginning.folder)
     os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606 - ourselves

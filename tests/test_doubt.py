@@ -53,7 +53,36 @@ def test_failure_is_told_before_the_cold_start_has_answered_and_taken_back_after
     assert server.json("/") == 1
     once["answer"] = "yes"
     server.wait_for("/", 2)
-    assert "restart" in server.output
+    server.wait_for_line("restart.*once per process, in a fresh import too; a cold start works")
+    once.edit("helper.py", "VALUE = 2", "VALUE = 3")
+    server.wait_for("/", 3)
+    server.wait_for_line(r"restart.*only a new process can run this app \(RuntimeError: once per process\)")
+    assert sum("failed" in line for line in server.lines) == 1  # it is known now, and no longer an error
+
+
+def test_app_that_a_library_keeps_needs_a_new_process(project: Project, serve: Serve) -> None:
+    """NiceGUI's app takes no middleware once it has started: that is nobody's mistake, and no error is shown."""
+    (project.root / "site-packages").mkdir()
+    project["site-packages/lasting.py"] = "from fastapi import FastAPI\n\napp = FastAPI()\n"
+    project["main.py"] = """
+        import sys
+        sys.path.append("site-packages")
+        from fastapi.middleware.gzip import GZipMiddleware
+        from lasting import app
+
+        VALUE = 1
+        app.add_middleware(GZipMiddleware)
+
+        @app.get(f"/{VALUE}")
+        def root():
+            return VALUE
+        """
+    server = serve("main:app")
+    server.wait_for("/1", 1)
+    project.edit("main.py", "VALUE = 1", "VALUE = 2")
+    server.wait_for("/2", 2)
+    server.wait_for_line("restart.*only a new process can run this app.*Cannot add middleware")
+    assert "failed" not in server.output
 
 
 def test_failure_that_is_confirmed_is_told_once(once: Project, serve: Serve) -> None:

@@ -67,6 +67,8 @@ class NeedsRestart:
 type Outcome = Built | Unchanged | Broken | NeedsRestart
 
 WORN = "the app that serves was started twice, so all modules run again"
+ONLY_STARTS = frozenset(("RuntimeError: Cannot add middleware after an application has started",))
+"""Starlette says so of an app that a library keeps for the process, as NiceGUI does: new modules have new apps."""
 NOT_IN_PLACE = "; not in place: "
 """Comes before what kept an edit from being patched, at the end of a reason."""
 COLD_START_S = 30.0
@@ -99,6 +101,8 @@ class Engine:
         self.target: object | None = None
         self.on_doubt: Callable[[BaseException], None] = lambda _error: None
         """Called with what an update raised while a cold start in a child process is asked whether that is true."""
+        self.only_starts = set(ONLY_STARTS)
+        """Errors of updates that a cold start does not have: whoever makes them can run once per process."""
         self.on_late: Callable[[Path, int], None] = lambda _file, _line: None
         """Called, in another thread, with the line that an import is at which takes long."""
         self.records = Records()
@@ -356,16 +360,23 @@ class Engine:
             first = error
         if not self._mechanisms.ladder or surely_broken(first, self._pending):
             return self._broken(first)
-        self.on_doubt(first)
+        known = summary(first) in self.only_starts
+        if not known:
+            self.on_doubt(first)
         if not await self._works_cold():
             return self._broken(first)
+        if known:
+            return NeedsRestart(f"{explain(plan)}; only a new process can run this app ({summary(first)})")
         why = f"{explain(plan)}; updating raised {summary(first)}"
         transaction = self._begin()
         try:
             return self._build(transaction, set(self.records), ReloadLevel.REIMPORT, why, plan.namespaces)
         except BaseException as error:  # noqa: BLE001 - as above
             self._undo(transaction)
-            return NeedsRestart(f"{why}; a fresh import raised {summary(error)}, and a cold start works")
+            self.only_starts.add(summary(first))
+            same = summary(error) == summary(first)
+            also = ", in a fresh import too" if same else f"; a fresh import raised {summary(error)}"
+            return NeedsRestart(f"{why}{also}; a cold start works")
 
     async def _new_process(self, why: str) -> Broken | NeedsRestart:
         if not self._mechanisms.ladder:
