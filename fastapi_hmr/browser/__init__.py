@@ -84,8 +84,8 @@ class BrowserMiddleware:
                 used.settle(page=navigates)
 
     async def _navigate(self, scope: Scope, exchange: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        def tag(nonce: str) -> bytes:
-            return self._tag(scope, exchange, nonce)
+        def tag(nonce: str, *, now: bool) -> bytes:
+            return self._tag(scope, exchange, nonce, now=now)
 
         sure = any(name.lower() == b"sec-fetch-mode" for name, _ in scope["headers"])
         responder = Responder(send, tag=tag, render=self._error_page, notice=self._notice_once, sure=sure)
@@ -112,7 +112,7 @@ class BrowserMiddleware:
             self._raised = raised
             self._routes.channel.publish({"type": "raised", "report": raised})
 
-    def _tag(self, scope: Scope, exchange: Mapping[str, Any], nonce: str) -> bytes:
+    def _tag(self, scope: Scope, exchange: Mapping[str, Any], nonce: str, *, now: bool) -> bytes:
         generation = exchange.get("generation") or self._generation()
         attributes = {
             "src": f"{scope.get('root_path', '').rstrip('/')}{PREFIX}/client.js?v={version()}",
@@ -120,6 +120,7 @@ class BrowserMiddleware:
             "data-token": self._routes.token,
             "data-swap": str(self._swap),
             "data-failure": str(self._failure["number"]) if self._failure else "0",
+            **({"data-now": "yes"} if now else {}),  # connect before the page can forbid it
             **({"nonce": nonce} if nonce else {}),
         }
         return (

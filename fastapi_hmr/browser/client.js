@@ -3,24 +3,9 @@
 (() => {
   "use strict";
 
-  /** @typedef {import("./overlay.js").Report} Report */
-  /** @typedef {{number: number, report: Report}} Failure */
-  /**
-   * A changed file: whether pages can take it in without a reload, and at which paths they load it (null: any may use it).
-   * @typedef {{name: string, swap: boolean, urls: string[] | null}} Asset
-   */
-  /**
-   * What the server says. `id` names what it serves, `swap` counts assets that need no reload.
-   * @typedef {{type: "hello", id: string, swap: number, failure: Failure | null, raised: Report | null}
-   *   | {type: "stale", id: string}
-   *   | {type: "reloaded", id: string}
-   *   | {type: "failed", failure: Failure}
-   *   | {type: "raised", report: Report}
-   *   | {type: "assets", was: string, id: string, swap: number, files: Asset[]}
-   *   | {type: "ping"}} Message
-   */
-  /** What tabs of one browser tell each other: who leads, who leaves, and what the leader heard.
-   * @typedef {{front?: number, bye?: number, say?: Message}} Whisper */
+  /** @typedef {import("./protocol").Report} Report @typedef {import("./protocol").Failure} Failure */
+  /** @typedef {import("./protocol").Asset} Asset @typedef {import("./protocol").Message} Message */
+  /** @typedef {import("./protocol").Whisper} Whisper */
   /** @typedef {{join(hear: (message: Message) => void): () => void}} Client */
   /** @typedef {Window & {__fastapi_hmr__?: Client, __fastapi_reloader_loaded?: boolean}} HmrWindow */
 
@@ -50,7 +35,7 @@
   const load = (name) => import(new URL(name + new URL(script.src).search, base).href);
 
   /** Say where we are, for tests and the curious. @param {string} state */
-  const mark = (state) => document.documentElement.setAttribute("data-fastapi-hmr", reloading ? "reloading" : state);
+  const mark = (state) => document.documentElement?.setAttribute("data-fastapi-hmr", reloading ? "reloading" : state);
 
   /** @typedef {Pick<BroadcastChannel, "postMessage" | "close" | "onmessage">} Tabs @type {Tabs | null} */
   let tabs = null;
@@ -61,6 +46,7 @@
   /** @type {number | undefined} */
   let watchdog;
   let delay = 0;
+  let greeted = false; // since we listen
   /** @type {() => void} */
   let wake = () => {};
 
@@ -84,8 +70,10 @@
   function onWhisper({ data }) {
     if (data.front) {
       highest = Math.max(highest, data.front);
-      if (lead && data.front > lead) stopLeading();
-      else if (lead) whisper({ front: lead });
+      if (lead && data.front > lead) {
+        lead = 0;
+        if (greeted) stopLeading(); // else our own greeting comes first: the other tab has had its
+      } else if (data.front < lead) whisper({ front: lead }); // by a clock that was set back
     }
     if (data.bye && !lead) claimSoon(Math.random() * 100);
     if (data.say && !lead) hear(data.say);
@@ -136,6 +124,7 @@
       const events = (text + part.value).split("\n\n");
       text = events.pop() ?? "";
       for (const event of events) if (event.startsWith("data: ")) tell(JSON.parse(event.slice(6)));
+      if (!lead && greeted) return mine.abort();
     }
   }
 
@@ -163,6 +152,7 @@
   function apply(message) {
     switch (message.type) {
       case "hello":
+        greeted = true;
         explain(message.failure);
         hint(message.raised);
         swap(null, message.swap);
@@ -239,7 +229,10 @@
     }
     reloading = true;
     mark("");
-    later(() => (reloading = false), 5000); // the person may have chosen to stay on the page
+    later(() => {
+      reloading = false; // the person may have chosen to stay on the page
+      mark("stale");
+    }, 5000);
     load("state.js").then((module) => module.save()).catch(() => {}).then(() => location.reload());
   }
 
@@ -332,6 +325,8 @@
   let leave = () => {};
 
   function start() {
+    stop(); // a page that thaws is told so twice
+    greeted = false;
     const top = holder();
     if (top) {
       framed = true;
@@ -341,8 +336,9 @@
     tabs = makeTabs();
     tabs.onmessage = onWhisper;
     claimSoon(WATCHDOG);
-    if (document.visibilityState === "visible") connectSoon();
-    else mark("hidden");
+    if (document.visibilityState !== "visible") mark("hidden");
+    else if (script?.dataset.now) takeLead();
+    else connectSoon();
   }
 
   /** Connect when the page has been painted, or soon: what it loads for itself comes first. */

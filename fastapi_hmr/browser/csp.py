@@ -6,31 +6,37 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 _NONCE = re.compile(r"'nonce-([A-Za-z0-9+/_=-]+)'", re.IGNORECASE)
+ENFORCED = b"content-security-policy"
+HEADERS = frozenset({ENFORCED, ENFORCED + b"-report-only"})
 SCRIPT = ("script-src-elem", "script-src", "default-src")
 CONNECT = ("connect-src", "default-src")
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What it takes to run under the policies: header values to send, the tag's nonce, what was added where."""
+    """What it takes to run under the policies: headers to send, the tag's nonce, what was added where."""
 
-    values: tuple[bytes, ...]
+    headers: tuple[tuple[bytes, bytes], ...]
     nonce: str
     added: tuple[str, ...]
 
 
-def admit(values: Iterable[bytes]) -> Admission | None:
-    """Policies under which our script runs and connects; None where a sandbox keeps every script out."""
-    given = tuple(values)
-    headers = [[_parse(policy) for policy in _split(value)] for value in given]
-    policies = [policy for header in headers for policy in header]
-    if any(not _sandbox_lets_us_run(policy) for policy in policies):
+def admit(headers: Iterable[tuple[bytes, bytes]]) -> Admission | None:
+    """Policy headers under which our script runs and connects; None where a sandbox keeps every script out.
+
+    A policy that only reports gets the same, lest it reports us.
+    """
+    given = tuple(headers)
+    parsed = [(name, [_parse(policy) for policy in _split(value)]) for name, value in given]
+    policies = [policy for _, header in parsed for policy in header]
+    enforced = [policy for name, header in parsed if name.lower() == ENFORCED for policy in header]
+    if any(not _sandbox_lets_us_run(policy) for policy in enforced):
         return None
-    nonce = next(filter(None, map(_page_nonce, policies)), "") or secrets.token_urlsafe(16)
+    nonce = next(filter(None, map(_page_nonce, [*enforced, *policies])), "") or secrets.token_urlsafe(16)
     added = [note for policy in policies for note in (_admit_script(policy, nonce), _admit_connect(policy)) if note]
-    sent = tuple(", ".join(map(_format, header)).encode("latin-1") for header in headers) if added else given
+    sent = tuple((name, ", ".join(map(_format, header)).encode("latin-1")) for name, header in parsed)
     used = any(f"'nonce-{nonce}'" in source for policy in policies for sources in policy.values() for source in sources)
-    return Admission(sent, nonce if used else "", tuple(dict.fromkeys(added)))
+    return Admission(sent if added else given, nonce if used else "", tuple(dict.fromkeys(added)))
 
 
 type Policy = dict[str, list[str]]

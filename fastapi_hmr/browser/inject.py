@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, Protocol
 
 from fastapi_hmr.browser import csp, place
 from fastapi_hmr.browser.headers import RawHeaders, first, values, without
@@ -13,6 +13,14 @@ type Receive = Callable[[], Awaitable[Message]]
 type Send = Callable[[Message], Awaitable[None]]
 type Render = Callable[[int, str, BaseException | None], bytes]
 """Status, the text that the app answered, what it raised → the body of a page that says so."""
+
+
+class MakeTag(Protocol):
+    """Makes the script tag with this nonce; `now`: what follows may forbid to connect later."""
+
+    def __call__(self, nonce: str, *, now: bool) -> bytes:
+        """The tag."""
+
 
 SWITCH = b"x-fastapi-hmr"
 """`X-FastAPI-HMR: off` from the app leaves a response alone; `injected` from us says that it was not."""
@@ -88,10 +96,8 @@ def revalidate(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
 class Responder:
     """One answer to a navigation: held until its kind and the script's place are known, then passed on as it comes."""
 
-    def __init__(
-        self, send: Send, *, tag: Callable[[str], bytes], render: Render, notice: Callable[[str], None], sure: bool
-    ) -> None:
-        """`tag` makes the script tag for a nonce; `sure`: the browser said that it navigates."""
+    def __init__(self, send: Send, *, tag: MakeTag, render: Render, notice: Callable[[str], None], sure: bool) -> None:
+        """`sure`: the browser said that it navigates."""
         self._send, self._tag, self._render, self._notice, self._sure = send, tag, render, notice, sure
         self._start: Message | None = None
         self._kind = "unknown"  # → html | error | through
@@ -155,18 +161,17 @@ class Responder:
         if place.is_utf16(body) or place.opts_out(body) or not (self._sure or place.is_document(body)):
             return b""
         headers = list(self._start.get("headers", ()))
-        policies = values(headers, b"content-security-policy")
+        policies = [(key, value) for key, value in headers if key.lower() in csp.HEADERS]
         admission = csp.admit(policies)
         if admission is None:
             return b""
         if admission.added:
-            headers = without(headers, {b"content-security-policy"})
-            headers += [(b"content-security-policy", value) for value in admission.values]
+            headers = [*without(headers, csp.HEADERS), *admission.headers]
             self._notice(
                 f"the page's Content-Security-Policy was extended for the refresh: {', '.join(admission.added)}"
             )
         self._start = {**self._start, "headers": headers}
-        return self._tag(admission.nonce)
+        return self._tag(admission.nonce, now=place.has_policy(body))
 
     async def _send_start(self, tag: bytes) -> None:
         assert self._start is not None

@@ -18,6 +18,7 @@ _DOCUMENT = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _OPT_OUT = re.compile(rb"""\sdata-fastapi-hmr\s*=\s*["']?off["']?[\s/>]""", re.IGNORECASE)
+_POLICY = re.compile(rb"""<meta\s[^>]*http-equiv\s*=\s*["']?content-security-policy""", re.IGNORECASE)
 _BEGINNINGS = (b"<!--", b"<!doctype", b"<?", b"<html", b"<head", b"\xef\xbb\xbf")
 _UTF16 = (b"\xfe\xff", b"\xff\xfe")
 
@@ -57,6 +58,11 @@ def opts_out(body: bytes) -> bool:
     """Whether the page says `<html data-fastapi-hmr="off">`."""
     before = _BEFORE_HEAD.match(body)
     return before is not None and before["html"] is not None and _OPT_OUT.search(before["html"]) is not None
+
+
+def has_policy(body: bytes) -> bool:
+    """Whether a <meta> in this beginning of a document sets a Content-Security-Policy."""
+    return _POLICY.search(body) is not None
 
 
 def is_utf16(body: bytes) -> bool:

@@ -57,16 +57,26 @@ function writeField(field, saved) {
 /** @typedef {{url: string, fields: [string, Field][], details: [string, boolean][], scroll: [string, number, number][],
  *    focus: string, selection: [number, number, "forward" | "backward" | "none"] | null}} State */
 
+const BUDGET = 100;
+/** The first of these until the time is up: a page of a hundred thousand rows reloads without the rest. @template {Element} T @param {Iterable<T>} elements */
+function* inTime(elements) {
+  const end = performance.now() + BUDGET;
+  for (const element of elements) {
+    if (performance.now() > end) return;
+    yield element;
+  }
+}
+
 /** Keep it for the page that comes after the reload. */
 export function save() {
   /** @type {State} */
   const state = { url: location.href, fields: [], details: [], scroll: [], focus: "", selection: null };
-  for (const field of document.querySelectorAll(FIELDS)) {
+  for (const field of inTime(document.querySelectorAll(FIELDS))) {
     const value = readField(field);
     if (value) state.fields.push([path(field), value]);
   }
-  for (const details of document.querySelectorAll("details")) state.details.push([path(details), details.open]);
-  for (const element of document.querySelectorAll("body *")) {
+  for (const details of inTime(document.querySelectorAll("details"))) state.details.push([path(details), details.open]);
+  for (const element of inTime(document.querySelectorAll("body *"))) {
     if (element.scrollTop || element.scrollLeft) state.scroll.push([path(element), element.scrollTop, element.scrollLeft]);
   }
   const focused = document.activeElement;

@@ -62,6 +62,28 @@ def test_policy_of_a_meta_element_comes_too_late_for_us(site: Site, page: Page) 
     shows(page, site.save())
 
 
+def test_policy_of_a_meta_element_that_forbids_everything_leaves_the_refresh(site: Site, page: Page) -> None:
+    """The client connects before the page can forbid it, and a reload needs nothing else."""
+    meta = "<meta http-equiv='Content-Security-Policy' content=\"default-src 'none'\">"
+    site.pages["/"] = lambda request: document("x", meta)
+    visit(page, site.url())
+    for number in (2, 3):
+        shows(page, site.save())
+        assert loads(page) == number
+
+
+def test_policy_that_only_reports_has_nothing_to_report(site: Site, page: Page) -> None:
+    """Of us, that is."""
+    policy = "default-src 'none'; style-src 'none'"
+    site.pages["/"] = lambda request: HTMLResponse(
+        document("x"), headers={"content-security-policy-report-only": policy}
+    )
+    page.add_init_script(VIOLATIONS)
+    visit(page, site.url())
+    shows(page, site.save())
+    assert page.evaluate("violations") == []
+
+
 def test_page_s_own_inline_script_still_runs(site: Site, page: Page) -> None:
     """What we add must not switch off what the page allows itself."""
     policy = {"content-security-policy": "script-src 'unsafe-inline'"}

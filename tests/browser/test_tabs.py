@@ -44,6 +44,17 @@ def test_the_next_tab_takes_over_when_the_connected_one_closes(plain: Site, cont
     assert loads(first) == 2
 
 
+def test_a_tab_whose_clock_was_set_back_still_learns_what_is_current(plain: Site, context: BrowserContext) -> None:
+    """Who listens for all is settled by time: the tab with the earlier one must be greeted all the same."""
+    first, second = visit(context.new_page(), plain.url()), context.new_page()
+    second.add_init_script("{ const { now } = Date; Date.now = () => now() - 1e10; }")
+    visit(second, plain.url())
+    target = plain.save()
+    for page in (first, second):
+        shows(page, target)
+        assert loads(page) == 2
+
+
 def test_an_error_reaches_every_tab(plain: Site, context: BrowserContext) -> None:
     """Also those that hear of it from another tab only."""
     pages = [visit(context.new_page(), plain.url()) for _ in range(3)]
@@ -126,7 +137,7 @@ def test_a_page_from_the_back_forward_cache_that_is_current_stays(plain: Site, p
 
 
 def test_a_frozen_page_gives_its_connection_up(plain: Site, page: Page) -> None:
-    """Browsers freeze pages that are hidden for long; thawed, the page catches up."""
+    """Browsers freeze pages that are hidden for long (told so here: it can't be done by hand); thawed, it catches up."""
     visit(page, plain.url())
     page.evaluate("document.dispatchEvent(new Event('freeze'))")
     wait_until(lambda: plain.streams == 0, "the end of the stream")
