@@ -44,6 +44,10 @@ STARTUP_FAILURE = 3
 
 ONLY_STARTS_VARIABLE = "FASTAPI_HMR_ONLY_STARTS"
 """Tells a re-executed process what keeps the app from being updated: it need not find out anew at each save."""
+
+MANY_FILES = "so many files here that only the nearest and the app's own are watched: choose with --reload-dir"
+"""Said where the app is started in somebody's home directory, or among a million pictures."""
+
 LEAKS_AFTER_S = 3.0
 """How long after a reload it is looked for what the old generation left behind."""
 
@@ -155,13 +159,18 @@ class DevServer:
             ignore=Ignore((*self.config.roots, *self.config.watched), self.config.excludes, self.config.includes),
             files=(*self._restart_files(), *self.server.certificate_files),
             polling=polling is not None,
+            notice=self.terminal.notice,
         )
         self.terminal.started(
             url=bound.url,
             source=self.config.source,
             roots=self.config.watched,
             refresh=self.config.refresh,
-            notes=(*bound.notes, *((f"polling for changes: {polling}",) if polling else ())),
+            notes=(
+                *bound.notes,
+                *((f"polling for changes: {polling}",) if polling else ()),
+                *((MANY_FILES,) if watcher.partial else ()),
+            ),
         )
         hooks = Hooks(
             show=self._show,

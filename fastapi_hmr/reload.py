@@ -95,10 +95,17 @@ class Reloader:
         """Load the app for the first time, then reload it for ever."""
         self._switch.close_gate()
         await self._first(_Save(frozenset(), time.perf_counter()))
+        self._follow()
         async for batch in self._watcher.watch():
             edits = frozenset(change for change in batch if not self._own(change.path))
             if edits:
                 await self._reload(_Save(edits, self._seen))
+                self._follow()
+
+    def _follow(self) -> None:
+        """Where not all directories can be watched, those are that the app uses."""
+        if self._watcher.partial:
+            self._watcher.follow(self._engine.folders())
 
     def _on_news(self) -> None:
         """Close the gate at once, so that a request sent after the save is not answered by the old code."""

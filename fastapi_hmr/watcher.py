@@ -12,6 +12,8 @@ Private names of watchfiles (checked: 1.0.0 to 1.3.0; a test holds each of them)
 import asyncio
 import contextlib
 import os
+import shutil
+import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
@@ -20,6 +22,7 @@ from typing import Literal
 from watchfiles._rust_notify import RustNotify
 
 from fastapi_hmr.events import FileChange
+from fastapi_hmr.tree import ENTRIES, Tree
 
 STEP_MS = 5
 """How often the native core looks for news: 5 ms costs 0.4 % of a core when idle and finds a save within 9 ms."""
@@ -61,66 +64,6 @@ def needs_polling(roots: Iterable[Path], mounts: Path = Path("/proc/mounts")) ->
     return None
 
 
-class _Tree:
-    """The directories being watched and the names in them, so that a folder that goes takes its files along."""
-
-    def __init__(self, roots: Sequence[Path], ignore: Callable[[Path], bool]) -> None:
-        self.ignore = ignore
-        self.folders: dict[Path, set[str]] = {}
-        self._real: set[str] = set()
-        for root in roots:
-            self.scan(root)
-
-    def scan(self, folder: Path) -> list[Path]:
-        """Take in a folder and all below it that is not ignored; returns the files found."""
-        found: list[Path] = []
-        todo = [folder]
-        while todo:
-            here = todo.pop()
-            real = os.path.realpath(here)
-            if real in self._real:  # a symlink to a folder that is watched already, or a loop of them
-                continue
-            try:
-                entries = list(os.scandir(here))
-            except OSError:
-                continue
-            self._real.add(real)
-            names = self.folders[here] = set()
-            for entry in entries:
-                path = Path(entry.path)
-                if self.ignore(path):
-                    continue
-                if entry.is_dir():
-                    todo.append(path)
-                else:
-                    names.add(entry.name)
-                    found.append(path)
-        return found
-
-    def missed(self, folder: Path, found: list[Path]) -> list[Path]:
-        """What a second look at a new folder shows: adds its new files to `found`, returns new folders."""
-        fresh: list[Path] = []
-        for known in [f for f in self.folders if f == folder or folder in f.parents]:
-            with contextlib.suppress(OSError):
-                for entry in os.scandir(known):
-                    path = Path(entry.path)
-                    if self.ignore(path) or entry.name in self.folders[known] or path in self.folders:
-                        continue
-                    if entry.is_dir():
-                        fresh.append(path)
-                    else:
-                        self.folders[known].add(entry.name)
-                        found.append(path)
-        return [path for path in fresh if os.path.realpath(path) not in self._real]
-
-    def forget(self, folder: Path) -> list[Path]:
-        """A folder is gone: returns the files that were in it and below."""
-        gone = [known for known in self.folders if known == folder or folder in known.parents]
-        files = [known / name for known in gone for name in self.folders.pop(known)]
-        self._real = {os.path.realpath(known) for known in self.folders}
-        return files
-
-
 class Watcher:
     """Watches `roots` (absolute directories) and single `files`, less what `ignore` says.
 
@@ -135,10 +78,15 @@ class Watcher:
         ignore: Callable[[Path], bool],
         files: Sequence[Path] = (),
         polling: bool = False,
+        notice: Callable[[str], None] = lambda _text: None,
+        entries: int = ENTRIES,
     ) -> None:
-        self._roots, self._ignore, self._polling = roots, ignore, polling
+        """`notice` is told where events can't be had any more, from whatever thread finds that out."""
+        self._ignore, self._polling, self._notice = ignore, polling, notice
         self._files = frozenset(files)
-        self._tree = _Tree(roots, ignore)
+        self._tree = Tree(roots, ignore, entries)
+        self._wanted: set[Path] = set()
+        self._bell = Path(tempfile.mkdtemp(prefix="fastapi-hmr-")) if self._tree.partial else None
         self._stop = threading.Event()
         self._pending: dict[Path, FileChange] = {}
         self._news = asyncio.Event()  # there is something to take
@@ -151,6 +99,19 @@ class Watcher:
     def folders(self) -> int:
         """How many directories are being watched."""
         return len(self._tree.folders)
+
+    @property
+    def partial(self) -> bool:
+        """Whether there are more directories than are being watched."""
+        return self._tree.partial
+
+    def follow(self, folders: Iterable[Path]) -> None:
+        """Watch these too where they were left out because there are so many."""
+        wanted = {folder for folder in folders if self._tree.lacks(folder)}
+        if wanted and self._bell is not None:
+            self._wanted |= wanted
+            with contextlib.suppress(OSError):  # the thread waits for files, and only it may change what is watched
+                (self._bell / "rings").write_text("!")
 
     def pending(self) -> list[Path]:
         """The files whose changes the consumer has not been given yet."""
@@ -189,6 +150,8 @@ class Watcher:
     def close(self) -> None:
         """Stop watching; the thread ends by itself within a step."""
         self._stop.set()
+        if self._bell is not None:
+            shutil.rmtree(self._bell, ignore_errors=True)
 
     def _take(self) -> frozenset[FileChange]:
         with self._lock:
@@ -211,6 +174,8 @@ class Watcher:
 
     def _open(self) -> RustNotify:
         folders = {str(folder) for folder in self._tree.folders} | {str(file.parent) for file in self._files}
+        if self._bell is not None:
+            folders.add(str(self._bell))
         while True:
             try:
                 return RustNotify(sorted(folders), False, self._polling, POLL_MS, False, True)
@@ -219,12 +184,22 @@ class Watcher:
                 if remaining == folders:
                     raise
                 folders = remaining
+            except (OSError, RuntimeError) as error:  # the system's limit of watches, or of those who watch
+                if self._polling:
+                    raise
+                self._polling = True
+                why = str(error).partition(" about [")[0].rstrip(".")
+                self._notice(f"polling for changes: {len(folders)} directories can't be watched ({why})")
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         while not self._stop.is_set():
             news = self._native.watch(1600, STEP_MS, 0, self._stop)
             if not isinstance(news, set):
                 continue  # "signal" is the main thread's business, "stop" ends the loop
+            if self._wanted:
+                wanted, self._wanted = self._wanted, set()
+                if self._tree.follow(wanted):
+                    self._reopen()
             changes = self._translate(news)
             if changes:
                 with self._lock:
@@ -278,7 +253,7 @@ class Watcher:
         found: list[Path] = []
         while folders:
             for folder in folders:
-                found += self._tree.scan(folder)
+                found += self._tree.scan([folder])
             self._reopen()
             folders = [new for folder in folders for new in self._tree.missed(folder, found)]
         return [FileChange("added", file) for file in found]

@@ -1,12 +1,18 @@
 """Fixtures for tests that edit real files under a real server."""
 
 import logging
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.utils import Project, Server, free_port, hmr_argv
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a script
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # under nohup
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 type Serve = Callable[..., Server]
 

@@ -18,7 +18,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
     for floor in (
         "exceptions tracebacks audit codes kept exchange interop loop waiting watchdog",
         "config events facts hot interface listen written",
-        "resolve ignore lifespan touched leaks settings",
+        "resolve ignore tree lifespan touched leaks settings",
         "watcher engine discover terminal generation browser carry coldstart",
         "switch",
         "reload server",

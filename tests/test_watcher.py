@@ -2,9 +2,10 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from watchfiles import Change
@@ -12,6 +13,8 @@ from watchfiles._rust_notify import RustNotify
 
 from fastapi_hmr.events import FileChange
 from fastapi_hmr.watcher import Watcher, needs_polling
+from tests.conftest import Serve
+from tests.utils import Project
 
 DEADLINE_S = 20
 
@@ -194,8 +197,9 @@ async def test_a_symlink_is_reported_by_both_names(tmp_path: Path) -> None:
 
 
 async def test_symlink_loops_end(tmp_path: Path) -> None:
-    """A folder that links to its own parent is watched once."""
+    """A folder that links to its own parent is watched once; a link to itself is no folder."""
     (tmp_path / "loop").symlink_to(tmp_path)
+    (tmp_path / "itself").symlink_to(tmp_path / "itself")
     async with watching(tmp_path) as feed:
         assert feed.watcher.folders == 1
 
@@ -229,6 +233,80 @@ async def test_polling_finds_changes_too(tmp_path: Path) -> None:
     assert {change.path for change in await started} == {file}
     watcher.close()
     await feed.batches.aclose()  # type: ignore[attr-defined]  # an async generator, typed as its protocol
+
+
+async def test_folders_beyond_the_bound_are_followed_on_demand(tmp_path: Path) -> None:
+    """Among very many files the nearest are watched; others from when the app is known to use them."""
+    deep = tmp_path / "pkg" / "sub" / "a.py"
+    deep.parent.mkdir(parents=True)
+    deep.write_text("1")
+    (tmp_path / "near.py").write_text("1")
+    watcher = Watcher([tmp_path], ignore=lambda _path: False, entries=3)
+    feed = Feed(watcher)
+    assert watcher.partial
+    assert watcher.folders == 2
+    watcher.follow([deep.parent, tmp_path, tmp_path.parent, tmp_path / "missing"])
+    near = asyncio.ensure_future(feed.until(FileChange("modified", tmp_path / "near.py")))
+    await wait_for(lambda: watcher.folders == 3, lambda: (tmp_path / "near.py").write_text("2"))
+    await near
+    assert not [change for change in feed.seen if change.path == deep]
+    await wait_for(lambda: FileChange("modified", deep) in feed.seen, lambda: deep.write_text("2"), feed)
+    watcher.close()
+    await feed.batches.aclose()  # type: ignore[attr-defined]  # an async generator, typed as its protocol
+
+
+async def wait_for(condition: Callable[[], bool], act: Callable[[], object], feed: Feed | None = None) -> None:
+    """Act, and wait until the condition holds."""
+    act()
+    async with asyncio.timeout(DEADLINE_S):
+        while not condition():
+            await (feed.next() if feed is not None else asyncio.sleep(0.01))
+
+
+async def test_limits_of_the_system_lead_to_polling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the kernel watches no more directories the user is told, and saves are found all the same."""
+
+    def limited(folders: list[str], debug: bool, polling: bool, *rest: Any) -> RustNotify:
+        if not polling:
+            raise OSError('OS file watch limit reached. about ["/x"] (Error { kind: MaxFilesWatch })')
+        return RustNotify(folders, debug, polling, *rest)
+
+    monkeypatch.setattr("fastapi_hmr.watcher.RustNotify", limited)
+    notices: list[str] = []
+    watcher = Watcher([tmp_path], ignore=lambda _path: False, notice=notices.append)
+    assert notices == ["polling for changes: 1 directories can't be watched (OS file watch limit reached)"]
+    feed = Feed(watcher)
+    started = asyncio.ensure_future(feed.next())
+    for n in range(40):  # as above
+        await asyncio.wait({started}, timeout=0.5)
+        if started.done():
+            break
+        (tmp_path / "main.py").write_text("longer" * (n + 2))
+    assert {change.path for change in await started} == {tmp_path / "main.py"}
+    watcher.close()
+    await feed.batches.aclose()  # type: ignore[attr-defined]  # an async generator, typed as its protocol
+
+
+def test_a_folder_of_very_many_files_is_watched_where_the_app_is(project: Project, serve: Serve) -> None:
+    """Started in something like a home directory: what the app imports is watched, however far down, and it says so."""
+    for number in range(310):
+        folder = project.root / f"pictures{number}"
+        folder.mkdir()
+        for name in range(100):
+            (folder / f"{name}.dat").touch()
+    project["main.py"] = (
+        "from fastapi import FastAPI\n"
+        "from far.away.below.values import VALUE\n"
+        "app = FastAPI()\n"
+        "@app.get('/')\n"
+        "def root(): return VALUE\n"
+    )
+    project["far/away/below/values.py"] = "VALUE = 1\n"
+    server = serve("main:app")
+    server.wait_for("/", 1)
+    server.wait_for_line("note .*only the nearest and the app's own are watched")
+    project["far/away/below/values.py"] = "VALUE = 2\n"
+    server.wait_for("/", 2)
 
 
 def test_ledger_1_the_native_core(tmp_path: Path) -> None:

@@ -174,6 +174,15 @@ class Planner:
             frame = frame.f_back
         return False
 
+    def folders(self) -> set[Path]:
+        """Where the files are that modules were made of or read, and the directories that they listed."""
+        found: set[Path] = set()
+        for record in self._records.values():
+            found.add(record.file.parent)
+            found.update(file.parent for file in record.keys(FILE))
+            found.update(record.keys(LISTING))
+        return found
+
     def concerns(self, path: Path) -> bool:
         """Whether a change of this file can make any difference."""
         records = self._records

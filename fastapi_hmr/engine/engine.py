@@ -276,6 +276,10 @@ class Engine:
             transaction.rollback()
             self.target, self._previous = self._previous, None
 
+    def folders(self) -> set[Path]:
+        """Where the files are that the app imported, read or listed while it was imported."""
+        return self._planner.folders()
+
     def concerns(self, path: Path) -> bool:
         """Whether the app imported this file, read it, or tried to find it."""
         path = real(path)
