@@ -1,10 +1,13 @@
 """`python -m fastapi_hmr`, and the `fastapi-hmr` script."""
 
-from fastapi_hmr.cli import command
+from fastapi_hmr import collector
 
 
 def main() -> None:
     """Run the command."""
+    collector.put_off()
+    from fastapi_hmr.cli import command
+
     command(prog_name="fastapi-hmr")
 
 

@@ -4,7 +4,6 @@ import copy
 import os
 import platform
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -185,7 +184,7 @@ def config_from_context(context: click.Context) -> Config:
     own = {option.name: options.pop(option.name) for option in our_options() if option.name}
     source = discover(options.pop("app"), app_dir=options.pop("app_dir"), factory=options.pop("factory"))
     app = next(parameter for parameter in context.command.params if parameter.name == "app")
-    source = replace(source, origin=_origin(context, app) or source.origin)
+    source = source._replace(origin=_origin(context, app) or source.origin)
     options["headers"] = [header.split(":", 1) for header in options["headers"]]
     if options["log_config"] is None:
         del options["log_config"]  # uvicorn's default is its own configuration, and None means none at all

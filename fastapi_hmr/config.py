@@ -1,15 +1,13 @@
 """Config: what to serve, what to watch and how, with every value checked."""
 
-import difflib
 import importlib.util
 import inspect
 import os
 import sysconfig
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi_hmr.exceptions import ConfigError
 
@@ -20,8 +18,7 @@ OURS = RELOAD_OPTIONS | frozenset("app app_dir factory lifespan interface worker
 UNPROBED = frozenset("log_config env_file use_colors log_level access_log ssl_context_factory".split())
 
 
-@dataclass(frozen=True, slots=True)
-class AppSource:
+class AppSource(NamedTuple):
     """Where the app is: a module's real dotted name and an attribute path in it.
 
     `attribute` is None where it is to be found (`app`, `api`, else the only FastAPI in the module).
@@ -118,7 +115,7 @@ def build(
     # WEB_CONCURRENCY is for production: uvicorn looks at it unless the number is given.
     passed = {name: value for name, value in options.items() if name not in OURS} | {"workers": 1}
     check_uvicorn(passed)
-    source = replace(source, factory=bool(options.get("factory")) or source.factory)
+    source = source._replace(factory=bool(options.get("factory")) or source.factory)
     directories = _checked_directories(_listed(options.get("reload_dirs")))
     includes = _listed(options.get("reload_includes"))
     directories += [Path(glob).resolve() for glob in includes if Path(glob).is_dir()]
@@ -160,13 +157,19 @@ def read_pyproject(directory: Path, table: str) -> dict[str, Any]:
     """
     path = directory / "pyproject.toml"
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}; correct that line") from None
     except OSError as error:
         raise ConfigError(f"{path} can't be read: {error.strerror}; make it readable") from None
+    import tomllib  # not every project has the file, and a start is waited for
+
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}; correct that line") from None
     tool = content.get("tool", {})
     found = tool.get(table, {}) if isinstance(tool, dict) else tool
     if not isinstance(found, dict):
@@ -204,6 +207,8 @@ def check_uvicorn(options: Mapping[str, Any]) -> None:
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str:
     """The end of a message: the nearest names, or nothing."""
+    import difflib  # only where something is wrong
+
     near = difflib.get_close_matches(name, list(candidates), n=3, cutoff=0.6)
     return f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
 

@@ -1,15 +1,13 @@
 """The values that travel from the watcher through a reload to terminal and browser."""
 
-from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from fastapi_hmr.tracebacks import ErrorReport
 
 
-@dataclass(frozen=True, slots=True)
-class FileChange:
+class FileChange(NamedTuple):
     """One changed file: an absolute path and what became of it."""
 
     kind: Literal["added", "modified", "deleted"]
@@ -26,8 +24,7 @@ class ReloadLevel(IntEnum):
     RESTART = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Reloaded:
+class Reloaded(NamedTuple):
     """A reload that worked: the new code is being served.
 
     `generation` is the id `boot.n` that is served now, `reason` says why this level was taken,
@@ -42,8 +39,7 @@ class Reloaded:
     milliseconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class ReloadFailed:
+class ReloadFailed(NamedTuple):
     """A reload that did not work; `serving` says whether an earlier good version still answers."""
 
     report: ErrorReport
@@ -52,8 +48,7 @@ class ReloadFailed:
     serving: bool
 
 
-@dataclass(frozen=True, slots=True)
-class AssetsChanged:
+class AssetsChanged(NamedTuple):
     """Templates, stylesheets and other files that pages use and no module read: the page alone refreshes."""
 
     changed: tuple[Path, ...]

@@ -8,7 +8,6 @@ from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 from types import (
     CodeType,
     FunctionType,
@@ -21,6 +20,7 @@ from types import (
 from typing import Any
 
 from fastapi_hmr.codes import Token, code_token, names_in, nested
+from fastapi_hmr.modules import namespace
 
 type Place = tuple[str, tuple[str, ...]]
 """A module's name, and the names that lead from its globals to an object: classes and modules may lie between."""
@@ -45,7 +45,6 @@ _BY_REPR = frozenset(("__annotations__", "__pydantic_fields__", "__dataclass_fie
 _LIBRARY_PRIVATE = re.compile(r"__pydantic_|__dataclass_|_abc_impl$|_[a-z0-9]+_$|_[a-z0-9]+_map_$")
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 _ENVIRONMENT_NAME = re.compile(r"[A-Z][A-Z0-9_]{2,}")
-_namespace: Callable[[ModuleType], dict[str, Any]] = vars(ModuleType)["__dict__"].__get__
 
 
 class Same:
@@ -97,22 +96,6 @@ class Fact:
 def is_a(obj: object, kind: type | tuple[type, ...]) -> bool:
     """`isinstance` that runs no code of the object's: a lazy proxy would wake up, a watched module report a read."""
     return issubclass(type(obj), kind)
-
-
-def namespace(module: ModuleType) -> dict[str, Any]:
-    """A module's globals, read past any `__getattribute__` that watches reads."""
-    return _namespace(module)
-
-
-def file_of(module: str) -> str:
-    """A module's file as people know it: below the directory that it is imported from."""
-    loaded = sys.modules.get(module)
-    file = namespace(loaded).get("__file__") if isinstance(loaded, ModuleType) else None
-    if not isinstance(file, str):
-        return f"module {module}"
-    path = Path(file)
-    depth = module.count(".") + (2 if path.stem == "__init__" else 1)
-    return str(Path(*path.parts[-depth:]))
 
 
 def lookup(place: Place) -> Any:

@@ -4,7 +4,7 @@ import asyncio
 import contextvars
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from fastapi_hmr.exchange import ASGIApp, Exchange, Kind, Receive, Scope, Send
 from fastapi_hmr.lifespan import Lifespan
@@ -21,8 +21,7 @@ CLOSE_S = 5.0
 """How long a WebSocket's closing handshake may take."""
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(NamedTuple):
     """What an app finds in `app.state.hmr`: which start this is, and why it came."""
 
     generation: str

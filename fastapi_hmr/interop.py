@@ -61,6 +61,7 @@ class Threads:
 
 
 def _limiter() -> Any:
-    """How many threads AnyIO, and so Starlette, may use at once in this loop."""
-    to_thread = sys.modules.get("anyio.to_thread")
-    return to_thread.current_default_thread_limiter() if to_thread is not None else None
+    """How many threads AnyIO, and so Starlette, may use at once in this loop; None where none was used so far."""
+    if "anyio._backends._asyncio" not in sys.modules:  # to load it takes a thirtieth of a start
+        return None
+    return sys.modules["anyio.to_thread"].current_default_thread_limiter()

@@ -8,21 +8,19 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from fastapi_hmr import audit, hot
-from fastapi_hmr.facts import file_of, namespace
 from fastapi_hmr.kept import Kind, born, making
+from fastapi_hmr.modules import file_of, namespace
 
 _OF_THE_LOOP = ("asyncio_", "AnyIO worker")
 """Names of threads that belong to the event loop, whoever made it need them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Leak:
+class Leak(NamedTuple):
     """Something that is still there although the code that made it has been replaced or shut down."""
 
     kind: Literal["task", "thread", "executor", "socket", "process"]
@@ -37,8 +35,7 @@ class Leak:
         return f"left behind: {self.what}, {made} {self.owner}{many}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Site:
+class _Site(NamedTuple):
     """Where and when something was made."""
 
     function: str

@@ -4,9 +4,8 @@ import contextlib
 import errno
 import os
 import socket
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastapi_hmr.exceptions import BindError
 
@@ -20,8 +19,7 @@ LOOPBACKS = ("127.0.0.1", "::1")
 """What browsers take `localhost` for, whatever the system says: some try the second first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(NamedTuple):
     """The listening sockets, one for each address, where they answer, and what the user should know about them."""
 
     sockets: tuple[socket.socket, ...]

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
-from fastapi_hmr import audit, coldstart
-from fastapi_hmr.carry import Carry
+from fastapi_hmr import audit, coldstart, collector
 from fastapi_hmr.config import AppSource, Config, config_from_kwargs
 from fastapi_hmr.discover import main_source
 from fastapi_hmr.engine import Engine, Places
@@ -30,7 +29,6 @@ from fastapi_hmr.server import Beginning, Bound, HmrServer, bind, replace_proces
 from fastapi_hmr.settings import Settings
 from fastapi_hmr.switch import Rendered, Switch
 from fastapi_hmr.terminal import Terminal
-from fastapi_hmr.touched import Touched
 from fastapi_hmr.tracebacks import ErrorReport, near, report
 from fastapi_hmr.waiting import Waiting
 from fastapi_hmr.watcher import Watcher, needs_polling
@@ -38,6 +36,7 @@ from fastapi_hmr.written import Written
 
 if TYPE_CHECKING:
     from fastapi_hmr.browser import BrowserMiddleware
+    from fastapi_hmr.carry import Carry
 
 STARTUP_FAILURE = 3
 """uvicorn's exit code for an app that can't be started."""
@@ -104,7 +103,7 @@ class DevServer:
         self.bind_host = config.uvicorn.get("host") or "127.0.0.1"
         self.engine.only_starts.update(filter(None, os.environ.pop(ONLY_STARTS_VARIABLE, "").split("\n")))
         self.engine.on_late = lambda file, line: self.terminal.notice(f"still importing {_place(file, line)}")
-        keep = (lambda app: Carry(app, self.owns, self.engine.pin)) if config.keep_lifespan else None
+        keep = self._carry if config.keep_lifespan else None
         self.switch = Switch(
             lifespan=config.lifespan,
             interface=config.interface,
@@ -177,6 +176,7 @@ class DevServer:
             notice=self.terminal.notice,
             describe=self._describe,
             restart=partial(self._restart, bound),
+            loaded=collector.take_up,
             settled=self._look_for_leaks,
         )
         reloader = Reloader(
@@ -237,7 +237,14 @@ class DevServer:
         self.leaks.close()
         self.written.close()
 
+    def _carry(self, app: Any) -> "Carry":
+        from fastapi_hmr.carry import Carry  # only with --keep-lifespan
+
+        return Carry(app, self.owns, self.engine.pin)
+
     def _record(self, factory: object, name: str) -> Any:
+        from fastapi_hmr.touched import Touched  # only where something is kept
+
         return Touched(self.owns, pin=self.engine.pin).about(factory, name)
 
     def _waits(self, what: str, line: tuple[str, int] | None) -> None:

@@ -5,9 +5,8 @@ import contextlib
 import contextvars
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi_hmr.engine import Broken, Built, Engine, NeedsRestart, Outcome, Unchanged
 from fastapi_hmr.events import AssetsChanged, Event, FileChange, Reloaded, ReloadFailed, ReloadLevel
@@ -25,22 +24,22 @@ ASSETS = frozenset(
 """Suffixes of files that a page may be made of. Anything else that no module read is nobody's business."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hooks:
+class Hooks(NamedTuple):
     """What a reload tells others.
 
     `show` gets every event, `notice` a line about something else, `describe` turns an exception into a report,
-    `restart` replaces the process and returns only where it can't, `settled` hears that a generation has come up.
+    `restart` replaces the process and returns only where it can't, `loaded` hears that the first load is over, for
+    better or worse, `settled` that a generation has come up.
     """
 
     show: Callable[[Event], None]
     notice: Callable[[str], None]
     describe: Callable[[BaseException], ErrorReport]
     restart: Callable[[str], Awaitable[None]]
+    loaded: Callable[[], None] = lambda: None
     settled: Callable[[], None] = lambda: None
 
 
-@dataclass(slots=True)
 class _Save:
     """The edit in hand: its files, and when its news came (seconds, perf_counter).
 
@@ -48,9 +47,9 @@ class _Save:
     not in that of the next save.
     """
 
-    changes: frozenset[FileChange]
-    began: float
-    context: contextvars.Context = field(default_factory=contextvars.copy_context)
+    def __init__(self, changes: frozenset[FileChange], began: float) -> None:
+        self.changes, self.began = changes, began
+        self.context = contextvars.copy_context()
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -96,6 +95,7 @@ class Reloader:
         self._switch.close_gate()
         await self._first(_Save(frozenset(), time.perf_counter()))
         self._follow()
+        self._hooks.loaded()
         async for batch in self._watcher.watch():
             edits = frozenset(change for change in batch if not self._own(change.path))
             if edits:

@@ -9,7 +9,6 @@ import socket
 import ssl
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
@@ -176,12 +175,12 @@ def _is_new(connection: object) -> bool:
     return getattr(connection, "cycle", connection) is None
 
 
-@dataclass(frozen=True, slots=True)
 class Beginning:
     """How this process began, so that it can begin again: what the app did to either must not reach the next."""
 
-    environment: dict[str, str] = field(default_factory=lambda: dict(os.environ))
-    folder: Path = field(default_factory=Path.cwd)
+    def __init__(self) -> None:
+        self.environment = dict(os.environ)
+        self.folder = Path.cwd()
 
 
 async def replace_process(

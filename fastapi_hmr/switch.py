@@ -7,9 +7,8 @@ import logging
 import secrets
 import weakref
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from fastapi_hmr.carry import Carry
 from fastapi_hmr.exceptions import StartupFailed
 from fastapi_hmr.exchange import ASGIApp, Receive, Scope, Send
 from fastapi_hmr.generation import DRAIN_S, Generation, Start, Variables, imported
@@ -18,6 +17,9 @@ from fastapi_hmr.interop import Threads, is_starlette, rebuild_middleware, reset
 from fastapi_hmr.lifespan import Lifespan, Patience, does_nothing
 from fastapi_hmr.loop import hidden
 from fastapi_hmr.tracebacks import ErrorReport
+
+if TYPE_CHECKING:
+    from fastapi_hmr.carry import Carry
 
 GATE_S = 60.0
 """How long a request waits for a reload before it is answered with 503."""
@@ -64,7 +66,7 @@ class Switch:
         render: Render,
         gate_timeout: float = GATE_S,
         drain_timeout: float = DRAIN_S,
-        keep: Callable[[Any], Carry] | None = None,
+        keep: "Callable[[Any], Carry] | None" = None,
         starts: Starts | None = None,
         patience: Patience = lambda _what, _task: contextlib.nullcontext(),
     ) -> None:

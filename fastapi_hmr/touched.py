@@ -23,11 +23,10 @@ from fastapi_hmr.facts import (
     Place,
     Same,
     content,
-    file_of,
     functions_in,
     lookup,
-    namespace,
 )
+from fastapi_hmr.modules import file_of, namespace
 
 TOOL = "fastapi-hmr touched"
 HASHED_BYTES = 1 << 20

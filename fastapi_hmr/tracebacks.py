@@ -7,10 +7,10 @@ import os
 import sysconfig
 import traceback
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 AROUND = 3
 """Lines of source shown before and after the failing one."""
@@ -22,16 +22,14 @@ _OURS = str(Path(__file__).resolve().parent)
 _MACHINERY = (_OURS, "<frozen importlib", "<frozen runpy", str(Path(importlib.__file__).parent))
 
 
-@dataclass(frozen=True, slots=True)
-class SourceLine:
+class SourceLine(NamedTuple):
     """One line of source: its number (from 1) and text, without the line end."""
 
     number: int
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One step of a traceback.
 
     `column` and `end_column` are offsets in characters into the failing line, from 0; None where unknown.
@@ -47,8 +45,7 @@ class Frame:
     library: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorReport:
+class ErrorReport(NamedTuple):
     """What went wrong: `title` is the exception's type, `message` its text, `frames` outermost first."""
 
     title: str

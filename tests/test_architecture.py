@@ -16,7 +16,7 @@ PACKAGE = Path(fastapi_hmr.__file__).parent
 FLOORS: tuple[frozenset[str], ...] = tuple(
     frozenset(floor.split())
     for floor in (
-        "exceptions tracebacks audit codes kept exchange interop loop waiting watchdog",
+        "exceptions tracebacks audit codes modules collector kept exchange interop loop waiting watchdog",
         "config events facts hot interface listen written",
         "resolve ignore tree lifespan touched leaks settings",
         "watcher engine discover terminal generation browser carry coldstart",
@@ -30,6 +30,9 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
 """Lowest first. A module imports from lower floors only; `engine` and `browser` count as one module each."""
 LAZY = {
     ("__init__", "__getattr__", "main"),  # `import fastapi_hmr` stays free
+    ("__main__", "main", "cli"),  # the collector is put off first
+    ("main", "_carry", "carry"),  # only with --keep-lifespan
+    ("main", "_record", "touched"),  # only where something is kept
     ("cli", "_serve", "main"),  # `--help` and wrong options need no server
     ("main", "_uvicorn_config", "browser"),  # without --reload there is no browser part
     ("main", "_render", "browser.guard"),  # an app that starts needs no error page

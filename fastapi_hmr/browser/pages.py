@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -116,10 +115,11 @@ def as_payload(report: ErrorReport, editor: str) -> dict[str, object]:
     base = Path.cwd()
     frames = [
         {
-            **asdict(frame),
+            **frame._asdict(),
+            "source": [line._asdict() for line in frame.source],
             "place": place(frame, base),
             "link": editor_link(editor, frame.file, frame.line, frame.column),
         }
         for frame in report.frames
     ]
-    return {**asdict(report), "frames": frames, "text": as_text(report)}
+    return {**report._asdict(), "frames": frames, "text": as_text(report)}

@@ -3,11 +3,11 @@
 import gc
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import get_ident
 from types import CodeType, ModuleType
+from typing import NamedTuple
 
 from fastapi_hmr.engine.affected import OnlyNewProcess, Plan, Planner
 from fastapi_hmr.engine.eviction import evict
@@ -30,8 +30,7 @@ from fastapi_hmr.waiting import running
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
+class Built(NamedTuple):
     """A new target is ready; it is not committed yet."""
 
     target: object
@@ -41,8 +40,7 @@ class Built:
     """The names that ran, in order."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unchanged:
+class Unchanged(NamedTuple):
     """Nothing that the app runs or read changed."""
 
     reason: str
@@ -50,15 +48,13 @@ class Unchanged:
     """Results that requests kept were forgotten, for a file behind them changed: pages may show something else."""
 
 
-@dataclass(frozen=True, slots=True)
-class Broken:
+class Broken(NamedTuple):
     """The edit itself is broken; everything is as it was before."""
 
     error: BaseException
 
 
-@dataclass(frozen=True, slots=True)
-class NeedsRestart:
+class NeedsRestart(NamedTuple):
     """Only a new process can serve this edit, and a cold start is known to work."""
 
     reason: str

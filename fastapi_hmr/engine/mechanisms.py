@@ -1,10 +1,9 @@
 """Mechanisms: the engine's means, each of which a test can switch off to show what it is for."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mechanisms:
+class Mechanisms(NamedTuple):
     """What the engine uses to make hot equal cold; everything is on except in tests."""
 
     patch: bool = True

@@ -12,7 +12,8 @@ from fastapi_hmr.engine.patch_holders import Holders, Index, walk
 from fastapi_hmr.engine.patch_memos import cache_of, evaluated, rendered_by
 from fastapi_hmr.engine.patch_record import RunRecord
 from fastapi_hmr.engine.patch_source import Source
-from fastapi_hmr.engine.syntax import Pair, functions_in
+from fastapi_hmr.engine.scopes import functions_in
+from fastapi_hmr.engine.syntax import Pair
 
 # Libraries whose decorators translate a function's body once and run the translation ever after.
 BODY_COMPILERS = frozenset(

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from types import CodeType, FunctionType
 
-from fastapi_hmr.engine.syntax import nested, scopes_in
+from fastapi_hmr.engine.scopes import nested, scopes_in
 
 _ASKING = frozenset(
     dis.opmap[name]

@@ -17,8 +17,8 @@ from types import CodeType, FrameType
 
 from fastapi_hmr.engine.cache_reads import CacheReads
 from fastapi_hmr.engine.patch_caches import Cache, Caches
+from fastapi_hmr.engine.scopes import functions_in, nested
 from fastapi_hmr.engine.sensors import questions
-from fastapi_hmr.engine.syntax import functions_in, nested
 
 _TOOL_NAME = "fastapi-hmr"
 _BODY_READERS = frozenset({"co_code", "co_consts", "co_names", "co_lines", "co_positions"})

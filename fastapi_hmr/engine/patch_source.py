@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from types import CodeType
 
-from fastapi_hmr.engine.syntax import Structural, compare, is_function, nested, note_slots, same_code, scopes_in
+from fastapi_hmr.engine.scopes import is_function, nested, scopes_in
+from fastapi_hmr.engine.syntax import Structural, compare, note_slots, same_code
 
 _FUTURE_FLAGS = 0
 for _name in __future__.all_feature_names:

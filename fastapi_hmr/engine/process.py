@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from sys import modules
 from typing import Any
 
-from fastapi_hmr.engine.adapters import Adapter, Owned, adapters
+from fastapi_hmr.engine.adapters import Adapter, Offer, Owned, offers
 from fastapi_hmr.engine.effects import Calls, Effect, Environ, Probe, interpreter
 from fastapi_hmr.engine.mechanisms import Mechanisms
 from fastapi_hmr.engine.record import Record
@@ -23,9 +23,9 @@ class Process:
 
     def __init__(self, mechanisms: Mechanisms) -> None:
         self._probes: dict[str, Probe] = interpreter() if mechanisms.process else {}
-        self._adapters: list[Adapter] = adapters() if mechanisms.adapters else []
-        self._linking = [adapter for adapter in self._adapters if adapter.links is not None]
-        self.adapted = frozenset(adapter.library for adapter in self._adapters)
+        self._offers: list[Offer] = offers() if mechanisms.adapters else []
+        self._linking: list[Adapter] = []
+        self.adapted = frozenset(library for library, _ in self._offers)
         """Libraries that have an adapter."""
         self._mark: dict[str, Any] = {}
         self.importing_for: Record | None = None
@@ -50,8 +50,8 @@ class Process:
 
     def forget(self, owned: Owned) -> None:
         """Drop from the registries of libraries what belongs to modules that are being forgotten."""
-        for adapter in adapters():
-            if adapter.forget is not None and adapter.library in modules:
+        for adapter in [load() for library, load in offers() if library in modules]:
+            if adapter.forget is not None:
                 try:
                     adapter.forget(owned)
                 except Exception:
@@ -72,8 +72,11 @@ class Process:
             self.looking = before
 
     def _adapt(self) -> None:
-        for adapter in [adapter for adapter in self._adapters if is_loaded(adapter.library)]:
-            self._adapters.remove(adapter)
+        for offer in [offer for offer in self._offers if is_loaded(offer[0])]:
+            self._offers.remove(offer)
+            adapter = offer[1]()
+            if adapter.links is not None:
+                self._linking.append(adapter)
             probe = adapter.probe()
             if probe is not None:
                 self._probes[adapter.library] = probe
@@ -147,8 +150,8 @@ class Process:
         try:
             yield
         finally:
+            self.mark()  # which may import an adapter: the module's statements are not concerned
             self.importing_for = outer
-            self.mark()
 
     def undo(self, records: Iterable[Record]) -> None:
         """Undo what these modules did, the last first."""

@@ -9,16 +9,17 @@ they belong to what encloses them.
 import ast
 import dis
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from inspect import CO_OPTIMIZED, CO_VARARGS, CO_VARKEYWORDS
 from types import CodeType
+
+from fastapi_hmr.engine.scopes import is_function, nested
 
 # Class attributes (3.13) that tell where and how a class is written; they are refreshed, not compared.
 CLASS_NOTES = frozenset({"__firstlineno__", "__static_attributes__"})
 _CONSTANT_OPERATIONS = frozenset(dis.hasconst)
 _STORE_NAME = dis.opmap["STORE_NAME"]
-_INNER_SCOPES = frozenset({"<genexpr>", "<listcomp>", "<setcomp>", "<dictcomp>"})
 
 
 @dataclass(slots=True, eq=False)
@@ -102,30 +103,6 @@ def same_code(old: CodeType, new: CodeType) -> bool:
     if _label(old) != _label(new) or _difference(old, new) is not None:
         return False
     return all(map(same_code, nested(old), nested(new)))
-
-
-def is_function(code: CodeType) -> bool:
-    """True for the code of functions, methods and lambdas; False for modules, class bodies and comprehensions."""
-    return bool(code.co_flags & CO_OPTIMIZED) and code.co_name not in _INNER_SCOPES
-
-
-def nested(code: CodeType) -> list[CodeType]:
-    """Return the code objects among a code object's constants."""
-    return [constant for constant in code.co_consts if isinstance(constant, CodeType)]
-
-
-def scopes_in(code: CodeType) -> Iterator[CodeType]:
-    """Yield every code object at any depth below `code`."""
-    waiting = nested(code)
-    while waiting:
-        inner = waiting.pop()
-        waiting.extend(nested(inner))
-        yield inner
-
-
-def functions_in(code: CodeType) -> Iterator[CodeType]:
-    """Yield the code of every function at any depth below `code`."""
-    return filter(is_function, scopes_in(code))
 
 
 def same_tree(old: bytes, new: bytes) -> bool:

@@ -1,15 +1,14 @@
 """Transaction: runs modules afresh beside the serving ones, and then keeps the new or puts back the old."""
 
 import functools
-import gc
 import sys
 import typing
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+from fastapi_hmr.collector import paused
 from fastapi_hmr.engine import hmr
 from fastapi_hmr.engine.affected import Planner
 from fastapi_hmr.engine.hmr import MISSING, Module
@@ -22,10 +21,6 @@ from fastapi_hmr.engine.tracking import Tracker
 
 PASSES = 5
 """How often the set of modules may grow because of what the new code does; it is reached in one or two."""
-
-
-RARELY = 1_000_000
-"""New objects between two garbage collections while importing."""
 
 
 class NoFixpointError(RuntimeError):
@@ -67,7 +62,7 @@ class Transaction:
         for name in namespaces:
             sys.modules.pop(name, None)
         names = self._planner.close({*names, self._entry})
-        with without_collections():
+        with paused():
             return self._fixpoint(names)
 
     def _fixpoint(self, names: set[str]) -> object:
@@ -222,24 +217,6 @@ class Transaction:
         self._tracker.course.begin()
         self._tracker.influence.begin()
         forget_generations()
-
-
-@contextmanager
-def without_collections() -> Iterator[None]:
-    """Importing makes many objects and hardly any garbage: looking for it would double the time.
-
-    By the threshold and not by gc.disable(), which the app may use itself.
-    """
-    thresholds = gc.get_threshold()
-    if not thresholds[0]:
-        yield
-        return
-    gc.set_threshold(RARELY, *thresholds[1:])
-    try:
-        yield
-    finally:
-        if gc.get_threshold()[0] == RARELY:
-            gc.set_threshold(*thresholds)
 
 
 def forget_generations() -> None:

@@ -1,6 +1,5 @@
 """Watchdog: interrupts an import that does not end."""
 
-import ctypes
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -19,6 +18,8 @@ KICK = signal.SIGURG
 
 def interrupt(thread: int, *, kick: bool) -> None:
     """Raise ImportTimeout in a thread, at its next bytecode."""
+    import ctypes  # hardly any import hangs
+
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(ImportTimeout))
     if kick:
         signal.pthread_kill(thread, KICK)

@@ -5,7 +5,8 @@ from types import CodeType
 import pytest
 
 from fastapi_hmr.engine.patch_source import compile_whole, recompile
-from fastapi_hmr.engine.syntax import Bodies, Same, Structural, compare, nested, same_code, same_tree
+from fastapi_hmr.engine.scopes import nested
+from fastapi_hmr.engine.syntax import Bodies, Same, Structural, compare, same_code, same_tree
 
 MODULE = '''import functools
 from os import path as p

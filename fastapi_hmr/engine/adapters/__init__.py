@@ -22,14 +22,14 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi_hmr.engine.effects import Effect, Probe
 
-__all__ = ["Adapter", "Effect", "Owned", "Probe", "adapters", "register"]
+__all__ = ["Adapter", "Effect", "Owned", "Probe", "offers", "register"]
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +37,7 @@ type Owned = Callable[[Any], bool]
 """Does an object (a class, function or instance) come from one of the modules that are to be forgotten?"""
 
 
-@dataclass(frozen=True, slots=True)
-class Adapter:
+class Adapter(NamedTuple):
     """How to undo what modules put into the registries of one library."""
 
     library: str
@@ -51,10 +50,19 @@ class Adapter:
     """(a, b): an object of module `a` changed one of `b`, at some time after their imports."""
 
 
-OURS = (
-    *("sqlalchemy_events", "sqlmodel", "prometheus", "mimetypes", "decimal"),
-    *("celery", "structlog", "opentelemetry"),
-)
+OURS = {
+    "sqlalchemy.event": "sqlalchemy_events",
+    "sqlmodel": "sqlmodel",
+    "prometheus_client": "prometheus",
+    "mimetypes": "mimetypes",
+    "decimal": "decimal",
+    "celery._state": "celery",
+    "structlog": "structlog",
+    "opentelemetry.trace": "opentelemetry",
+    "opentelemetry.metrics": "opentelemetry",
+    "opentelemetry._logs": "opentelemetry",
+}
+"""The modules of this package by the library: imported when that is."""
 GROUP = "fastapi_hmr.adapters"
 _registered: list[Adapter] = []
 
@@ -75,13 +83,14 @@ def _offered() -> bool:
     return any(entry.endswith((".zip", ".egg")) for entry in sys.path if os.path.isfile(entry))  # noqa: PTH113
 
 
-def adapters() -> list[Adapter]:
+type Offer = tuple[str, Callable[[], Adapter]]
+"""The library, and how to get its adapter."""
+
+
+def offers() -> list[Offer]:
     """All adapters: ours, those that were registered, and those of installed packages."""
-    found: list[Adapter] = []
-    for name in OURS:
-        module = import_module(f"{__name__}.{name}")
-        found += getattr(module, "ADAPTERS", None) or [module.ADAPTER]
-    found += _registered
+    found: list[Offer] = [(library, partial(_own, library)) for library in OURS]
+    found += [(adapter.library, partial(_same, adapter)) for adapter in _registered]
     for entry in entry_points(group=GROUP) if _offered() else ():
         try:
             adapter = entry.load()
@@ -89,5 +98,15 @@ def adapters() -> list[Adapter]:
             logger.warning("adapter %s can't be loaded", entry.value, exc_info=True)
             continue
         if isinstance(adapter, Adapter):
-            found.append(adapter)
+            found.append((adapter.library, partial(_same, adapter)))
     return found
+
+
+def _own(library: str) -> Adapter:
+    module = import_module(f"{__name__}.{OURS[library]}")
+    adapters: Iterable[Adapter] = getattr(module, "ADAPTERS", None) or [module.ADAPTER]
+    return next(adapter for adapter in adapters if adapter.library == library)
+
+
+def _same(adapter: Adapter) -> Adapter:
+    return adapter
