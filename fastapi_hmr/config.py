@@ -5,8 +5,8 @@ import inspect
 import os
 import sysconfig
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from fastapi_hmr.exceptions import ConfigError
@@ -38,8 +38,7 @@ class AppSource(NamedTuple):
         return f"{self.module}:{self.attribute}" if self.attribute else self.module
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class Config(NamedTuple):
     """One run of the dev server."""
 
     source: AppSource
@@ -58,7 +57,7 @@ class Config:
     """Let a running lifespan go on over reloads that do not touch it (`--keep-lifespan`)."""
     port_given: bool = False
     """Whether the user chose the port; if not, the next free one is taken when it is in use."""
-    uvicorn: Mapping[str, Any] = field(default_factory=dict)
+    uvicorn: Mapping[str, Any] = MappingProxyType({})
     """Keyword arguments for uvicorn.Config, less `app`, `factory`, `lifespan`, `interface` and the reload options."""
     lifespan: str = "auto"
     """uvicorn's --lifespan, for the user's app."""

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +22,12 @@ from fastapi_hmr.exceptions import HmrError, NotMain
 from fastapi_hmr.generation import IN_REQUEST
 from fastapi_hmr.hot import host
 from fastapi_hmr.ignore import Ignore, compile_globs
+from fastapi_hmr.later import load_later
 from fastapi_hmr.leaks import Leaks
 from fastapi_hmr.loop import hidden, run_loop
 from fastapi_hmr.reload import Hooks, Reloader
 from fastapi_hmr.resolve import resolve
-from fastapi_hmr.server import Beginning, Bound, HmrServer, bind, replace_process
+from fastapi_hmr.server import Beginning, Bound, HmrServer, bind, replace_process, websocket_protocol
 from fastapi_hmr.settings import Settings
 from fastapi_hmr.switch import Rendered, Switch
 from fastapi_hmr.terminal import Terminal
@@ -149,6 +151,8 @@ class DevServer:
         options = dict(self.config.uvicorn)
         if self.config.interface == "wsgi":
             options["ws"] = "none"  # as uvicorn does: a WSGI app has no WebSockets
+        elif options.get("ws") in {None, "auto"} and any(map(find_spec, ("websockets", "wsproto"))):
+            options["ws"] = websocket_protocol
         return uvicorn.Config(app, lifespan="off", interface="asgi3", **options)
 
     async def _serve(self, bound: Bound) -> None:
@@ -176,7 +180,7 @@ class DevServer:
             notice=self.terminal.notice,
             describe=self._describe,
             restart=partial(self._restart, bound),
-            loaded=collector.take_up,
+            loaded=self._loaded,
             settled=self._look_for_leaks,
         )
         reloader = Reloader(
@@ -253,6 +257,10 @@ class DevServer:
 
     def _callback_failed(self, text: str, error: BaseException) -> None:
         self.terminal.notice(f"{text}: {error!r}")
+
+    def _loaded(self) -> None:
+        collector.take_up()
+        load_later()
 
     def _look_for_leaks(self) -> None:
         """Some time after a reload: what the old generation was to end may take a moment to do so."""

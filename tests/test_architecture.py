@@ -16,7 +16,7 @@ PACKAGE = Path(fastapi_hmr.__file__).parent
 FLOORS: tuple[frozenset[str], ...] = tuple(
     frozenset(floor.split())
     for floor in (
-        "exceptions tracebacks audit codes modules collector kept exchange interop loop waiting watchdog",
+        "exceptions tracebacks audit codes modules collector later kept exchange interop loop waiting watchdog",
         "config events facts hot interface listen written",
         "resolve ignore tree lifespan touched leaks settings",
         "watcher engine discover terminal generation browser carry coldstart",
@@ -225,3 +225,16 @@ def test_the_command_loads_the_server_only_to_serve() -> None:
         "fastapi",
         "starlette",
     }  # watchfiles is imported by uvicorn itself
+
+
+def test_a_start_loads_nothing_that_only_some_starts_need() -> None:
+    """Patching, pages, kept values and adapters come with their first use: every start is waited for."""
+    loaded = loaded_by(
+        "import fastapi_hmr.main; from fastapi_hmr.engine import Engine; Engine(roots=[], module='x', resolve=id)"
+    )
+    assert "fastapi_hmr.engine.engine" in loaded
+    unneeded = (
+        "browser carry touched facts codes engine.syntax engine.patch engine.patch_source engine.adapters.sqlmodel"
+    )
+    assert not loaded & {f"fastapi_hmr.{name}" for name in unneeded.split()}
+    assert not loaded & {"ctypes", "tomllib", "difflib", "sqlmodel", "anyio._backends._asyncio"}

@@ -24,6 +24,12 @@ class Places:
 
     def owns(self, path: str | os.PathLike[str]) -> bool:
         """Whether a file is first-party: under a root, and not in an environment or a library."""
+        directory = (
+            path.rpartition("/")[0] if type(path) is str else ""
+        )  # a name that is absolute is looked up as it is
+        known = self._directories.get(directory) if directory[:1] == "/" else None
+        if known is not None:
+            return known
         directory = os.path.dirname(os.path.abspath(path))  # noqa: PTH100, PTH120 - hot path: no Path objects
         known = self._directories.get(directory)
         if known is None:

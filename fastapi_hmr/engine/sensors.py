@@ -65,6 +65,7 @@ class Monitor:
         asking: tuple[Any, ...] = (type(os.environ).__getitem__, type(os.environ).__iter__)
         self._environ = frozenset(id(each.__code__) for each in asking)
         self._tool: int | None = None
+        self._on = False
 
     @property
     def works(self) -> bool:
@@ -91,12 +92,14 @@ class Monitor:
 
     def on(self) -> None:
         """Report calls from now on."""
-        if self._tool is not None:
+        if self._tool is not None and not self._on:
+            self._on = True
             sys.monitoring.set_events(self._tool, sys.monitoring.events.PY_START)
 
     def off(self) -> None:
         """Report no calls any more: they cost nothing."""
-        if self._tool is not None:
+        if self._tool is not None and self._on:
+            self._on = False
             sys.monitoring.set_events(self._tool, sys.monitoring.events.NO_EVENTS)
 
     def _on_start(self, code: CodeType, _offset: int) -> object:

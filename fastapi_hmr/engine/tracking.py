@@ -131,7 +131,9 @@ class Tracker:
             self.process.note(record, self.foreign.end(record))
         self.stack.pop()
         self._reads.pop(record.name, None)
-        if not self.stack:
+        if self.stack:
+            self._listen()
+        else:
             self._close()
 
     def bind_children(self, record: Record) -> None:
@@ -154,8 +156,16 @@ class Tracker:
         finally:
             self.end(record, failed=record.failed)
 
+    def _listen(self) -> None:
+        """Hear of calls, unless a library is being imported: that it asks counts for nothing, for it stays."""
+        if self.in_library():
+            self.monitor.off()
+        else:
+            self.monitor.on()
+
     def _push(self, record: Record) -> None:
         self.stack.append(record)
+        self._listen()
         self._reads[record.name] = set()
 
     def _open(self) -> None:
@@ -163,7 +173,6 @@ class Tracker:
         self._token = hmr.isolate()
         hmr.watch(self)
         self._audit.active = True
-        self.monitor.on()
         if self._mechanisms.process:
             self.process.environ_changed()
         self.process.mark()
@@ -247,13 +256,16 @@ class Tracker:
         """While inside, the module under way is importing a library.
 
         Its files are opened by the hundred, and hmr would resolve the path of each; `on_open` hears of them too.
+        Its functions are called by the thousand, and none of them is first-party.
         """
         hmr.forget_files(self.wants_file)
+        self.monitor.off()
         try:
             with self.process.library_import(self.stack[-1]):
                 yield
         finally:
             hmr.observe_files(self.wants_file)
+            self._listen()
             self.on_library()
 
     def on_attempt(self, name: str, *, quietly: bool = False) -> None:

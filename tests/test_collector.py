@@ -1,0 +1,59 @@
+"""The garbage collector while modules are imported, each case in a process of its own."""
+
+import subprocess
+import sys
+
+import pytest
+
+BEGIN = "import gc; from fastapi_hmr import collector; gc.set_threshold(700, 10, 10)\n"
+CASES = {
+    "a start collects hardly, and then as ever": """
+collector.put_off()
+assert gc.get_threshold()[0] == collector.RARELY
+collector.take_up()
+assert gc.get_threshold() == (700, 10, 10)
+collector.take_up()
+assert gc.get_threshold() == (700, 10, 10)
+""",
+    "modules that run within a start leave it to its end": """
+collector.put_off()
+with collector.paused():
+    pass
+assert gc.get_threshold()[0] == collector.RARELY
+collector.take_up()
+assert gc.get_threshold() == (700, 10, 10)
+""",
+    "what was made meanwhile is old: the next collection does not look at it": """
+with collector.paused():
+    made = [[] for _ in range(5000)]
+old = set(map(id, gc.get_objects(generation=2)))
+assert all(id(each) in old for each in made)
+assert gc.get_freeze_count() == 0
+""",
+    "what the app chooses stays": """
+with collector.paused():
+    gc.set_threshold(50, 5, 5)
+assert gc.get_threshold() == (50, 5, 5)
+""",
+    "what is off stays off": """
+gc.set_threshold(0)
+with collector.paused():
+    pass
+assert gc.get_threshold()[0] == 0
+""",
+    "what the app froze stays frozen": """
+frozen = [[] for _ in range(100)]
+gc.freeze()
+count = gc.get_freeze_count()
+with collector.paused():
+    pass
+assert count and gc.get_freeze_count() == count
+""",
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_collector_promises_hold(name: str) -> None:
+    """What the name says."""
+    done = subprocess.run([sys.executable, "-c", BEGIN + CASES[name]], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
