@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +51,8 @@ def _changes(before: Config, now: Config) -> set[str]:
 
 def _options(config: Config) -> Mapping[str, Any]:
     options: dict[str, Any] = dict(config.uvicorn)
-    for field in fields(config):
-        if field.name != "uvicorn":
-            name = _NAMES.get(field.name, field.name)
-            options[name] = (*options.get(name, ()), getattr(config, field.name))
+    for field, value in config._asdict().items():
+        if field != "uvicorn":
+            name = _NAMES.get(field, field)
+            options[name] = (*options.get(name, ()), value)
     return options
