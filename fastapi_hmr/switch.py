@@ -201,6 +201,7 @@ class Switch:
             carry.patched()
         self._number += 1
         self.generation = f"{self._boot}.{self._number}"
+        signal_fastapi_reloader()
         reset_globals()  # FastAPI remembers on which line an endpoint was
         return self.generation
 
