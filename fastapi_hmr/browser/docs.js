@@ -1,4 +1,4 @@
-// Hands a new openapi.json to Swagger UI, ReDoc or Scalar in place: authorization, open panels and answers stay.
+// Hands a new openapi.json to Swagger UI or ReDoc in place: authorization, open panels and answers stay.
 
 /**
  * @typedef {{[name: string]: any}} Json

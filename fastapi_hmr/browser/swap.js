@@ -3,6 +3,7 @@
 /** @typedef {(value: string, from?: string) => string} Bump The URL to load instead, "" where it is none of the changed. */
 
 const MARK = "fastapi-hmr";
+const ON = ":not([data-fastapi-hmr=off])"; // a page can keep an element as it is
 
 /**
  * Load these files again, by name; null: all, for any may have changed. Whether each was found.
@@ -38,19 +39,21 @@ function decoded(name) {
 
 /** @param {Bump} bump */
 function swapElements(bump) {
-  for (const link of document.querySelectorAll("link")) if (/stylesheet|icon/.test(link.rel)) swapLink(link, bump(link.href));
+  for (const link of document.querySelectorAll("link")) {
+    if (/stylesheet|icon/.test(link.rel)) swapLink(link, bump(link.href));
+  }
   for (const [selector, name] of [["img[src], input[src]", "src"], ["image[href]", "href"], ["video[poster]", "poster"]]) {
     for (const element of document.querySelectorAll(selector)) {
       const url = bump(element.getAttribute(name) ?? "");
-      if (url) element.setAttribute(name, url);
+      if (url && element.matches(ON)) element.setAttribute(name, url);
     }
   }
-  for (const element of document.querySelectorAll("[srcset]")) {
+  for (const element of document.querySelectorAll(`[srcset]${ON}`)) {
     const candidates = (element.getAttribute("srcset") ?? "").split(/,\s+/);
     const next = candidates.map((candidate) => candidate.trim().replace(/^\S+/, (url) => bump(url) || url));
     element.setAttribute("srcset", next.join(", "));
   }
-  for (const element of document.querySelectorAll("[style*='url(']")) {
+  for (const element of document.querySelectorAll(`[style*='url(']${ON}`)) {
     if (element instanceof HTMLElement) swapStyle(element.style, bump);
   }
 }

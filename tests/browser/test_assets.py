@@ -109,6 +109,22 @@ def test_a_stylesheet_that_can_t_be_had_leaves_the_old_one(site: Site, files: Pa
     assert loads(page) == 1
 
 
+def test_an_element_can_be_left_alone(site: Site, files: Path, page: Page) -> None:
+    """`data-fastapi-hmr=off` on a link or an image: it keeps what it has loaded, and the page is not reloaded for it."""
+    site.pages["/"] = lambda request: document(
+        "<p>x</p><img src=/static/pic.svg data-fastapi-hmr=off><img src=/static/pic.svg>",
+        "<link rel=stylesheet href=/static/a.css data-fastapi-hmr=off>",
+    )
+    visit(page, site.url())
+    (files / "a.css").write_text("p { color: blue }")
+    (files / "pic.svg").write_text(svg(30))
+    site.assets(files / "a.css", files / "pic.svg")
+    page.wait_for_function("document.images[1].naturalWidth === 30")
+    assert page.evaluate("document.images[0].naturalWidth") == 20
+    colored(page, GREEN)
+    assert loads(page) == 1
+
+
 def test_an_empty_stylesheet_is_waited_for(site: Site, files: Path, page: Page) -> None:
     """A builder truncates before it writes: the empty moment is not shown."""
     site.pages["/"] = lambda request: STYLED
