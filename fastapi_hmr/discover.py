@@ -6,14 +6,17 @@ import importlib.util
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fastapi_hmr.config import AppSource, did_you_mean, read_pyproject
 from fastapi_hmr.exceptions import AppNotFound, ConfigError
-from fastapi_hmr.resolve import PREFERRED
+from fastapi_hmr.resolve import PREFERRED, PREFERRED_FACTORIES
 
 USUAL_PLACES = ("main.py", "app.py", "api.py", "app/main.py", "app/app.py", "app/api.py")
+_APPS = re.compile(r"^(\w+)\s*(?::[^=\n]+)?=\s*(?:\w+\.)*(?:FastAPI|Starlette)\(", re.MULTILINE)
+_FACTORIES = re.compile(r"^def\s+(\w+)", re.MULTILINE)
 _MAKES_AN_APP = re.compile(r"^(?:app|api)\b\s*(?::[^=]+)?=|\b(?:FastAPI|Starlette)\(", re.MULTILINE)
 
 
@@ -63,6 +66,17 @@ def main_source(app: object | str, frame_globals: Mapping[str, Any], *, app_dir:
         )
     attribute = next((name for name in PREFERRED if name in lasting), lasting[0])
     return AppSource(module, attribute, _above(file, module), origin=f"dev() in {file.name}", file=file)
+
+
+def likely(source: AppSource) -> AppSource:
+    """With the attribute that will be found, as far as the text tells: to be shown before the module runs."""
+    if source.attribute or source.file is None or not source.file.is_file():
+        return source
+    names = set((_FACTORIES if source.factory else _APPS).findall(_text(source.file)))
+    found = next((name for name in (PREFERRED_FACTORIES if source.factory else PREFERRED) if name in names), None)
+    if found is None and len(names) == 1 and not source.factory:
+        found = names.pop()
+    return replace(source, attribute=found)
 
 
 def locate(module: str, search: Iterable[Path]) -> tuple[Path, Path] | None:

@@ -54,4 +54,7 @@ class AssetsChanged(NamedTuple):
     changed: tuple[Path, ...]
 
 
+NOT_IN_PLACE = "; not in place: "
+"""Comes before what kept an edit from being patched, at the end of a reason."""
+
 type Event = Reloaded | ReloadFailed | AssetsChanged

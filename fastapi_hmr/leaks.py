@@ -16,6 +16,15 @@ from fastapi_hmr import audit, hot
 from fastapi_hmr.kept import Kind, born, making
 from fastapi_hmr.modules import file_of, namespace
 
+_REMEDIES = {
+    "task": "cancel it when the lifespan ends, or by hot.on_dispose()",
+    "thread": "let it end with the lifespan, or by hot.on_dispose()",
+    "executor": "shut it down with the lifespan, or by hot.on_dispose()",
+    "socket": "close it when the lifespan ends, or by hot.on_dispose()",
+    "process": "end it with the lifespan, or by hot.on_dispose()",
+}
+_LIBRARIES = {"aiosqlite": "dispose of the engine, or close the connection, when the lifespan ends"}
+"""Libraries that start a thread for each connection, and what ends it."""
 _OF_THE_LOOP = ("asyncio_", "AnyIO worker")
 """Names of threads that belong to the event loop, whoever made it need them."""
 
@@ -27,12 +36,19 @@ class Leak(NamedTuple):
     what: str
     owner: str
     """The function that it runs, or that made it, and its file."""
+    remedy: str = ""
+    """What to do about it, where that is special."""
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """What is said once: its name may count up, and it comes back with each reload."""
+        return self.kind, self.owner
 
     def line(self, count: int = 1) -> str:
         """In words, for the terminal."""
         many = "" if count == 1 else f" ({count} of them)"
         made = {"task": "running", "socket": "opened by", "executor": "used by"}.get(self.kind, "started by")
-        return f"left behind: {self.what}, {made} {self.owner}{many}"
+        return f"left behind: {self.what}, {made} {self.owner}{many}: {self.remedy or _REMEDIES[self.kind]}"
 
 
 class _Site(NamedTuple):
@@ -62,7 +78,7 @@ class _Site(NamedTuple):
 
 
 class Leaks:
-    """Notes who makes threads, sockets and processes, and finds what outlived its generation; each once.
+    """Notes who makes threads, sockets and processes, and finds what outlived its generation; each place once.
 
     `owns` says of a source file whether it is first-party. What third-party code makes by itself is not looked at.
     """
@@ -73,7 +89,7 @@ class Leaks:
         self._sockets: dict[tuple[int, int], tuple[_Site, str, bool]] = {}
         self._commands: dict[tuple[str, ...], _Site] = {}
         self._fork: _Site | None = None
-        self._reported: set[Leak] = set()
+        self._reported: set[tuple[str, str]] = set()
         self._listeners: dict[str, audit.Listener] = {
             "_thread.start_new_thread": self._on_thread,
             "_thread.start_joinable_thread": self._on_thread,
@@ -101,8 +117,8 @@ class Leaks:
         found = Counter(
             leak for leaks in (self._tasks, self._live_threads, self._open_sockets, self._children) for leak in leaks()
         )
-        new = {leak: count for leak, count in found.items() if leak not in self._reported}
-        self._reported.update(new)
+        new = {leak: count for leak, count in found.items() if leak.place not in self._reported}
+        self._reported.update(leak.place for leak in new)
         return tuple(leak.line(count) for leak, count in new.items())
 
     def _tasks(self) -> Iterator[Leak]:
@@ -128,7 +144,8 @@ class Leaks:
                 if site.kind != "request":
                     yield Leak("executor", "a thread pool", site.owner)
             elif ours or site.kind != "request":  # a library's own worker may well begin in a request
-                yield Leak("thread", f"thread {thread.name!r}", site.owner)
+                remedies = (text for name, text in _LIBRARIES.items() if code is not None and name in code.co_filename)
+                yield Leak("thread", f"thread {thread.name!r}", site.owner, next(remedies, ""))
 
     def _open_sockets(self) -> Iterator[Leak]:
         for key, (site, text, bound) in list(self._sockets.items()):

@@ -15,9 +15,9 @@ import uvicorn
 
 from fastapi_hmr import audit, coldstart, collector
 from fastapi_hmr.config import AppSource, Config, config_from_kwargs
-from fastapi_hmr.discover import main_source
+from fastapi_hmr.discover import likely, main_source
 from fastapi_hmr.engine import Engine, Places
-from fastapi_hmr.events import Event
+from fastapi_hmr.events import AssetsChanged, Event
 from fastapi_hmr.exceptions import HmrError, NotMain
 from fastapi_hmr.generation import IN_REQUEST
 from fastapi_hmr.hot import host
@@ -166,7 +166,7 @@ class DevServer:
         )
         self.terminal.started(
             url=bound.url,
-            source=self.config.source,
+            source=likely(self.config.source),
             roots=self.config.watched,
             refresh=self.config.refresh,
             notes=(
@@ -217,9 +217,9 @@ class DevServer:
         return files
 
     def _show(self, event: Event) -> None:
-        self.terminal.show(event)
-        if self.browser is not None:
-            self.browser.publish(event)
+        told = self.browser is not None and self.browser.publish(event)
+        if told or not isinstance(event, AssetsChanged):
+            self.terminal.show(event)
 
     def _describe(self, error: BaseException) -> ErrorReport:
         if isinstance(error, ModuleNotFoundError) and error.name == "fastapi_reloader":

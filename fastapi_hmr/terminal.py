@@ -11,7 +11,7 @@ from typing import TextIO
 from urllib.parse import urlsplit
 
 from fastapi_hmr.config import AppSource
-from fastapi_hmr.events import AssetsChanged, Event, Reloaded, ReloadFailed, ReloadLevel
+from fastapi_hmr.events import NOT_IN_PLACE, AssetsChanged, Event, Reloaded, ReloadFailed, ReloadLevel
 from fastapi_hmr.tracebacks import ErrorReport, Frame, caret, near, place
 
 MOST_FILES = 3
@@ -39,19 +39,18 @@ class Terminal:
     ) -> None:
         self._stream, self._color, self._clock = stream, color, clock
         self._arrow = "→" if _can_print(stream, "→") else "->"
-        self._refresh = False
         self._started = False
+        self._refreshed: tuple[str, tuple[Path, ...]] | None = None
         self._last_error: tuple[object, ...] | None = None
 
     def started(
         self, *, url: str, source: AppSource, roots: Sequence[Path], refresh: bool, notes: Sequence[str] = ()
     ) -> None:
         """Say once what is served, where that came from, what is watched, and what is worth a warning."""
-        self._refresh = refresh
         origin = f"  ({source.origin})" if source.origin else ""
         pages = "refresh after each save" if refresh else "left alone; --reload refreshes them after each save"
         lines = [
-            f"{self._paint('fastapi-hmr', 'bold', 'cyan')}  {self._paint(url, 'bold')}",
+            f"{self._paint('fastapi-hmr', 'bold', 'cyan')}  {self._paint(_clickable(url), 'bold')}",
             f"   app       {source}{' (factory)' if source.factory else ''}{self._paint(origin, 'dim')}",
             f"   watching  {', '.join(_shown_root(root) for root in roots)}",
             f"   pages     {pages}",
@@ -74,8 +73,10 @@ class Terminal:
             case ReloadFailed():
                 self._failed(event)
             case AssetsChanged():
-                if self._refresh:
+                refreshed = (self._clock(), event.changed)
+                if refreshed != self._refreshed:  # an editor that writes a template twice has saved it once
                     self._line("pages", "cyan", f"refresh  {_files(event.changed)}")
+                self._refreshed = refreshed
 
     def _reloaded(self, event: Reloaded) -> None:
         fixed = self._paint("  fixed", "green") if self._last_error else ""
@@ -95,11 +96,10 @@ class Terminal:
 
     def _why(self, event: Reloaded) -> str:
         """The reason, where the line does not show it already; an escalation always says it."""
-        _, inside, kept_from_patching = event.reason.partition("not in place: ")
-        if inside and event.level is ReloadLevel.UPDATE:
-            return self._paint(f"  {_clean(kept_from_patching)}", "dim")
-        ordinary = _ORDINARY.fullmatch(event.reason.partition("; ")[0]) and event.level <= ReloadLevel.UPDATE
-        return "" if ordinary or not event.reason else self._paint(f"  {_clean(event.reason)}", "dim")
+        reason, _, not_patched = event.reason.partition(NOT_IN_PLACE)
+        if _ORDINARY.fullmatch(reason.partition("; ")[0]) and event.level <= ReloadLevel.UPDATE:
+            reason = not_patched if event.level is ReloadLevel.UPDATE else ""
+        return self._paint(f"  {_clean(reason)}", "dim") if reason else ""
 
     def _failed(self, event: ReloadFailed) -> None:
         report = event.report
@@ -220,6 +220,14 @@ def _shown_root(root: Path) -> str:
     with contextlib.suppress(RuntimeError, ValueError):
         return f"~/{root.relative_to(Path.home())}"
     return str(root)
+
+
+def _clickable(url: str) -> str:
+    """An address that a browser takes, also where the server listens on all there are."""
+    for every, one in (("//0.0.0.0:", "//127.0.0.1:"), ("//[::]:", "//[::1]:")):
+        if every in url:
+            return f"{url.replace(every, one)} (all interfaces)"
+    return url
 
 
 def _exposed(url: str) -> str:

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from starlette.applications import Starlette
 
 from fastapi_hmr.config import AppSource
-from fastapi_hmr.discover import discover, main_source
+from fastapi_hmr.discover import discover, likely, main_source
 from fastapi_hmr.exceptions import AppNotFound, ConfigError
 from fastapi_hmr.resolve import resolve
 from tests.utils import Project
@@ -383,3 +383,20 @@ def test_resolve_says_what_is_wrong(attribute: str, factory: bool, says: str) ->
     }
     with pytest.raises(AppNotFound, match=says):
         resolved(attribute, factory=factory, **content)
+
+
+@pytest.mark.parametrize(
+    ("text", "factory", "shown"),
+    [
+        ("app = FastAPI()", False, "main:app"),
+        ("other = FastAPI()\napi: FastAPI = fastapi.FastAPI(title='x')", False, "main:api"),
+        ("shop = Starlette(routes=[])", False, "main:shop"),
+        ("one = FastAPI()\ntwo = FastAPI()", False, "main"),
+        ("from shop import app", False, "main"),
+        ("def helper(): ...\ndef create_app(): ...", True, "main:create_app"),
+    ],
+)
+def test_attribute_that_will_be_found_is_shown(here: Project, text: str, factory: bool, shown: str) -> None:
+    """Before the module has run: where its text does not tell, nothing is claimed."""
+    here["main.py"] = text
+    assert str(likely(discover("main.py", factory=factory))) == shown

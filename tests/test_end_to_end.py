@@ -414,3 +414,17 @@ def test_importing_the_package_is_inert() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == []
+
+
+def test_pages_that_nobody_has_open_are_not_said_to_refresh(small: Project, serve: Serve) -> None:
+    """The line is about pages in browsers; without one it would be untrue."""
+    small["page.html"] = "<p>one</p>"
+    server = serve("main:app", "--reload")
+    server.wait_for("/", {"value": 1, "greeting": "hello"})
+    small["page.html"] = "<p>two</p>"
+    small["helper.py"] = "VALUE = 2\n"
+    server.wait_for("/", {"value": 2, "greeting": "hello"})
+    small["page.html"] = "<p>three</p>"
+    small["helper.py"] = "VALUE = 3\n"
+    server.wait_for("/", {"value": 3, "greeting": "hello"})
+    assert not [line for line in server.lines if "refresh  page.html" in line]

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import re
 import socket
 import subprocess
 import sys
@@ -159,7 +160,10 @@ async def test_leaks_what_a_startup_left_is_reported_once(life: Life, start: str
             "python": sys.executable.rpartition("/")[2],
         }
         life.project["main.py"] = MAIN.format(start="pass", stop="pass")
-        assert await life.reload("main") == (expected.format(**facts),)
+        (line,) = await life.reload("main")
+        text, _, remedy = line.rpartition(": ")
+        assert text == expected.format(**facts)
+        assert re.fullmatch(r"(cancel|let|shut|close|end) it .*lifespan.*", remedy)
         assert await life.reload("main") == ()
 
 
@@ -212,9 +216,8 @@ async def test_leaks_of_a_module_that_stays_are_none(life: Life) -> None:
     await life.start("worker")
     assert await life.reload("main") == ()
     life.project["worker.py"] = ""
-    assert await life.reload("worker", "main") == (
-        "left behind: thread 'worker', started by its module() in worker.py",
-    )
+    (line,) = await life.reload("worker", "main")
+    assert line.startswith("left behind: thread 'worker', started by its module() in worker.py: let it end with")
 
 
 async def test_leaks_of_a_failed_reload_are_reported(life: Life) -> None:
@@ -228,7 +231,29 @@ async def test_leaks_of_a_failed_reload_are_reported(life: Life) -> None:
     life.modules.again("main")
     life.modules.back()
     await hot.host.rollback()
-    assert life.leaks.left_behind() == ("left behind: thread 'poller', started by its module() in main.py",)
+    (line,) = life.leaks.left_behind()
+    assert line.startswith("left behind: thread 'poller', started by its module() in main.py: ")
+
+
+async def test_leaks_of_one_place_are_reported_once(life: Life) -> None:
+    """Each reload leaves another thread behind, with another name: it has been said."""
+    life.project["main.py"] = MAIN.format(start=THREAD.replace("'poller'", "None"), stop="pass")
+    await life.start()
+    (line,) = await life.reload("main")
+    assert "started by start() in main.py" in line
+    assert await life.reload("main") == ()
+
+
+async def test_leaks_of_a_library_come_with_its_remedy(life: Life) -> None:
+    """aiosqlite has a thread for each connection, and SQLAlchemy keeps connections."""
+    life.project["aiosqlite/core.py"] = "import threading\nstop = threading.Event()\ndef work():\n    stop.wait(60)\n"
+    life.project["aiosqlite/__init__.py"] = ""
+    start = "from aiosqlite import core; thread = threading.Thread(target=core.work); thread.start()"
+    life.project["main.py"] = MAIN.format(start=start, stop="pass")
+    await life.start()
+    (line,) = await life.reload("main")
+    assert line.endswith("dispose of the engine, or close the connection, when the lifespan ends")
+    sys.modules["aiosqlite.core"].stop.set()
 
 
 async def test_leaks_does_not_hold_what_has_ended(life: Life) -> None:

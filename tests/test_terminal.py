@@ -154,14 +154,47 @@ def test_a_file_outside_is_shown_in_full(screen: Screen) -> None:
     assert screen.shown() == "12:04:31 reload  update   /other/x.py → x  1.3 ms\n"
 
 
-def test_assets_are_told_where_pages_refresh(screen: Screen) -> None:
-    """Without browser refresh nothing happens, so nothing is said."""
+def test_assets_are_told_once(screen: Screen) -> None:
+    """An editor that writes a file twice within a second has saved it once; another file is another line."""
     screen.start()
-    screen.terminal.show(AssetsChanged((Path.cwd() / "static/site.css",)))
-    assert screen.shown() == "12:04:31 pages   refresh  static/site.css\n"
-    screen.start(refresh=False)
-    screen.terminal.show(AssetsChanged((Path.cwd() / "static/site.css",)))
-    assert screen.shown() == ""
+    for name in ("site.css", "site.css", "a.html", "site.css"):
+        screen.terminal.show(AssetsChanged((Path.cwd() / "static" / name,)))
+    assert screen.shown() == (
+        "12:04:31 pages   refresh  static/site.css\n"
+        "12:04:31 pages   refresh  static/a.html\n"
+        "12:04:31 pages   refresh  static/site.css\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://0.0.0.0:8000", "http://127.0.0.1:8000 (all interfaces)"),
+        ("https://[::]:8000", "https://[::1]:8000 (all interfaces)"),
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("unix:/tmp/x.sock", "unix:/tmp/x.sock"),
+    ],
+)
+def test_address_can_be_clicked(screen: Screen, url: str, shown: str) -> None:
+    """No browser goes to 0.0.0.0 on every system."""
+    assert screen.start(url).splitlines()[0] == f"fastapi-hmr  {shown}"
+
+
+def test_update_says_why_it_was_no_patch(screen: Screen) -> None:
+    """A reason that names a file and no more gives way to it; one that says more does not."""
+    screen.start()
+    why = "m.py changed; 2 modules depend on it; not in place: n.py is new"
+    screen.terminal.show(reloaded("m.py", "n.py", reason=why))
+    assert screen.shown() == "12:04:31 reload  update   m.py, n.py → main  18 ms  n.py is new\n"
+    screen.terminal.show(reloaded("m.py", "d.json", reason="d.json, which main reads, changed; not in place: x"))
+    assert screen.shown().endswith("18 ms  d.json, which main reads, changed\n")
+
+
+def test_a_file_nearby_is_shown_relative(screen: Screen) -> None:
+    """A sibling of the working directory, say: three absolute paths fill a line."""
+    screen.start()
+    screen.terminal.show(Reloaded("b.2", ReloadLevel.UPDATE, "", (Path.cwd().parent / "src/x.py",), ("x",), 1.26))
+    assert screen.shown() == "12:04:31 reload  update   ../src/x.py → x  1.3 ms\n"
 
 
 def test_error_shows_the_users_frames(screen: Screen) -> None:

@@ -131,11 +131,12 @@ class BrowserMiddleware:
         shown = describe(error, roots=self._roots) if error else ErrorReport(str(status), text or "no text")
         return exception_page(shown, status)
 
-    def publish(self, event: Event) -> None:
-        """Tell every open page about a save."""
+    def publish(self, event: Event) -> bool:
+        """Tell every open page about a save; whether there is one, and something to tell."""
         payload = self._payload(event)
         if payload is not None:
             self._routes.channel.publish(payload)
+        return payload is not None and self._routes.channel.open_streams > 0
 
     def _payload(self, event: Event) -> Payload | None:
         match event:

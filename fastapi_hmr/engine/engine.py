@@ -24,7 +24,7 @@ from fastapi_hmr.engine.tracking import Tracker
 from fastapi_hmr.engine.transaction import Transaction
 from fastapi_hmr.engine.verdict import explain, summary, surely_broken
 from fastapi_hmr.engine.watchdog import bounded
-from fastapi_hmr.events import FileChange, ReloadLevel
+from fastapi_hmr.events import NOT_IN_PLACE, FileChange, ReloadLevel
 from fastapi_hmr.waiting import running
 
 logger = logging.getLogger(__name__)
@@ -65,8 +65,6 @@ type Outcome = Built | Unchanged | Broken | NeedsRestart
 WORN = "the app that serves was started twice, so all modules run again"
 ONLY_STARTS = frozenset(("RuntimeError: Cannot add middleware after an application has started",))
 """Starlette says so of an app that a library keeps for the process, as NiceGUI does: new modules have new apps."""
-NOT_IN_PLACE = "; not in place: "
-"""Comes before what kept an edit from being patched, at the end of a reason."""
 COLD_START_S = 30.0
 """How long a cold start in a child process may take, whatever limit an import in this one has."""
 THOROUGH = 0.6
@@ -229,9 +227,14 @@ class Engine:
 
     def _patch(self, effective: Mapping[Path, str]) -> Built | Unchanged | str:
         """Levels 0 and 1, or why they are not sound; an empty reason where no source of a module changed."""
-        if self._patching is None or self.target is None or any(kind != "modified" for kind in effective.values()):
+        if self._patching is None or self.target is None:
             return ""
-        if not any(self.records.from_file(path) for path in effective):
+        for path, kind in effective.items():
+            if kind != "modified" and path.suffix == ".py":
+                return f"{path.name} is {'gone' if kind == 'deleted' else 'new'}"
+        if any(kind != "modified" for kind in effective.values()) or not any(
+            self.records.from_file(path) for path in effective
+        ):
             return ""
         found = self._patching.attempt(effective)
         if isinstance(found, str):

@@ -95,6 +95,24 @@ def test_update_says_what_ran_and_why(app: App) -> None:
     assert app.target == [2]
 
 
+def test_module_that_comes_is_why_others_are_not_patched(app: App) -> None:
+    """A new file in a batch: the reason says so, for the line of the update would not."""
+    main = "try:\n    from extra import X\nexcept ImportError:\n    X = 1\ndef app():\n    return X\n"
+    app.write(main=main)
+    app.start(mechanisms=Mechanisms())
+    outcome = app.save(main=main.replace("return X", "return -X"), extra="X = 2\n")
+    assert isinstance(outcome, Built)
+    assert outcome.reason.endswith("not in place: extra.py is new")
+    assert app.target() == -2
+    (app.root / "extra.py").unlink()
+    changes = [*app.write(main=main), FileChange("deleted", app.root / "extra.py")]
+    assert app.engine is not None
+    outcome = asyncio.run(app.engine.apply(changes))
+    assert isinstance(outcome, Built)
+    assert outcome.reason.endswith("not in place: extra.py is gone")
+    assert app.target() == 1
+
+
 def test_patch_keeps_the_target(app: App) -> None:
     """A body that had no part in the start is patched: the same app goes on, with the new code."""
     app.write(main="def app():\n    return 1\n")
