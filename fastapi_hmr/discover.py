@@ -6,7 +6,6 @@ import importlib.util
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +75,7 @@ def likely(source: AppSource) -> AppSource:
     found = next((name for name in (PREFERRED_FACTORIES if source.factory else PREFERRED) if name in names), None)
     if found is None and len(names) == 1 and not source.factory:
         found = names.pop()
-    return replace(source, attribute=found)
+    return source._replace(attribute=found)
 
 
 def locate(module: str, search: Iterable[Path]) -> tuple[Path, Path] | None:

@@ -230,11 +230,9 @@ class Engine:
         if self._patching is None or self.target is None:
             return ""
         for path, kind in effective.items():
-            if kind != "modified" and path.suffix == ".py":
+            if kind != "modified":
                 return f"{path.name} is {'gone' if kind == 'deleted' else 'new'}"
-        if any(kind != "modified" for kind in effective.values()) or not any(
-            self.records.from_file(path) for path in effective
-        ):
+        if not any(self.records.from_file(path) for path in effective):
             return ""
         found = self._patching.attempt(effective)
         if isinstance(found, str):
