@@ -193,3 +193,34 @@ def test_an_app_that_can_not_build_its_middleware_is_a_failed_start(project: Pro
     server.wait_for_line("still serving the last good version")
     assert server.json("/") == 1
     assert "unsupported" not in server.output
+
+
+def test_listeners_of_a_start_go_with_it(project: Project, serve: Serve) -> None:
+    """Each start listens to the engine of a kept module: each request is heard once."""
+    project["db.py"] = "from sqlalchemy import create_engine\nengine = create_engine('sqlite://')\n"
+    project["settings.py"] = "VALUE = 1\n"
+    project["main.py"] = """
+        from contextlib import asynccontextmanager
+        from fastapi import FastAPI
+        from sqlalchemy import event
+        from settings import VALUE
+        import db
+
+        @asynccontextmanager
+        async def lifespan(app):
+            event.listen(db.engine, "begin", lambda connection: db.heard.append(VALUE))
+            yield
+
+        app = FastAPI(lifespan=lifespan)
+
+        @app.get("/")
+        def root():
+            db.heard = []
+            with db.engine.begin():
+                return db.heard
+        """
+    server = serve("main:app")
+    server.wait_for("/", [1])
+    for value in (2, 3):
+        project["settings.py"] = f"VALUE = {value}\n"
+        server.wait_for("/", [value])

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fastapi_hmr.engine import adapters, process
-from fastapi_hmr.engine.adapters import Adapter, Effect
+from fastapi_hmr.engine.adapters import Adapter, Effect, sqlalchemy_events
 from fastapi_hmr.engine.hmr import Module
 from fastapi_hmr.engine.mechanisms import ALL
 from fastapi_hmr.engine.record import Record
@@ -93,3 +93,25 @@ def test_effect_that_refuses_does_not_end_the_reload(shelf: Any, tmp_path: Path)
         assert shelf.books == ["kept"]
     finally:
         tracked.close()
+
+
+def test_listeners_of_requests_are_not_held_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An app that listens in every request: old listeners are let go of, and a module's are still undone."""
+    from sqlalchemy import create_engine, event
+    from sqlalchemy.event import api
+
+    monkeypatch.setattr(api, "listen", api.listen)
+    monkeypatch.setattr(event, "listen", event.listen)
+    events = sqlalchemy_events.Events()
+    engine = create_engine("sqlite://")
+    for _ in range(sqlalchemy_events.REMEMBERED + 10):
+        event.listen(engine, "begin", lambda _connection: None)
+    before = events.take()
+    listeners = [lambda _connection: None, lambda _connection: None]
+    for listener in listeners:
+        event.listen(engine, "begin", listener)
+    done = list(events.effects(before, events.take()))
+    assert len(events.log) == sqlalchemy_events.REMEMBERED
+    for effect in done:
+        effect.undo()
+    assert [event.contains(engine, "begin", listener) for listener in listeners] == [False, False]

@@ -1,12 +1,16 @@
 """SQLAlchemy: event listeners that a module put on classes of the library, or on the library as a whole."""
 
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
 from fastapi_hmr.engine.adapters import Adapter, Effect
 from fastapi_hmr.engine.effects import void
+
+REMEMBERED = 2000
+"""Requests may listen to sessions of their own, which must not live on here."""
 
 type Listener = tuple[Any, str, Any, tuple[Any, ...], dict[str, Any]]
 
@@ -25,7 +29,8 @@ class Events:
         from sqlalchemy import event
         from sqlalchemy.event import api
 
-        self.log: list[tuple[Listener, str]] = []
+        self.log: deque[tuple[Listener, str]] = deque(maxlen=REMEMBERED)
+        self._calls = 0
         original = api.listen
 
         def listen(target: Any, identifier: str, fn: Any, *args: Any, **kw: Any) -> None:
@@ -33,6 +38,7 @@ class Events:
             caller = _caller(sys._getframe(1))  # noqa: SLF001 - the only way to the caller
             if not caller.startswith("sqlalchemy."):  # for its own purposes: that goes with its own objects
                 self.log.append(((target, identifier, fn, args, kw), caller))
+                self._calls += 1
 
         # listens_for() finds `listen` among the globals of its module
         api.listen = event.listen = listen
@@ -40,11 +46,12 @@ class Events:
 
     def take(self) -> int:
         """How many calls there were."""
-        return len(self.log)
+        return self._calls
 
     def effects(self, before: int, now: int) -> Iterator[Effect]:
         """One effect for each listener."""
-        for listener, caller in self.log[before:now]:
+        forgotten = self._calls - len(self.log)
+        for listener, caller in list(self.log)[max(before - forgotten, 0) : now - forgotten]:
             what = f"listener for {listener[1]!r}"
             yield Effect(
                 what,
