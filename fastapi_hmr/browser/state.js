@@ -85,6 +85,7 @@ export function save() {
     const { selectionStart, selectionEnd, selectionDirection } = focused;
     if (selectionStart !== null) state.selection = [selectionStart, selectionEnd ?? selectionStart, selectionDirection ?? "none"];
   }
+  if (!state.focus && [state.fields, state.details, state.scroll].every((kept) => kept.length === 0)) return;
   try {
     sessionStorage.setItem(KEY, JSON.stringify(state));
   } catch {

@@ -139,6 +139,15 @@ def test_state_is_for_the_reload_alone(site: Site, form: Page) -> None:
     assert form.evaluate("sessionStorage.getItem('fastapi-hmr:state')") is None
 
 
+def test_a_page_with_nothing_to_keep_leaves_nothing(site: Site, page: Page) -> None:
+    """The page that comes after it then has nothing to load for that."""
+    site.pages["/"] = lambda request: document("<p>x</p><input>")
+    visit(page, site.url())
+    page.evaluate("addEventListener('pagehide', () => { localStorage.kept = JSON.stringify(sessionStorage); })")
+    refresh(site, page)
+    assert "fastapi-hmr:state" not in page.evaluate("localStorage.kept")
+
+
 def test_fields_that_are_gone_are_forgotten(site: Site, form: Page) -> None:
     """The new page may be another one altogether."""
     form.fill("#text", "hello")
