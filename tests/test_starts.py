@@ -29,6 +29,7 @@ async def lifespan(app):
     register()
     yield
 
+Gauge("of_the_module", "Made by the module")
 app = FastAPI(LIFESPAN)
 app.add_middleware(Counting)
 
@@ -71,7 +72,13 @@ def test_metrics_of_a_start_are_made_anew_by_the_next(project: Project, serve: S
     server = serve("main:app")
     server.wait_for("/", "one")
     started = lines(server)
-    assert set(started) == {'requests_total{title="one"}', "in_progress", "of_the_lifespan", "of_a_kept_module"}
+    assert set(started) == {
+        'requests_total{title="one"}',
+        "in_progress",
+        "of_the_lifespan",
+        "of_a_kept_module",
+        "of_the_module",
+    }
     for title in ("two", "three"):
         project["settings.py"] = f'TITLE = "{title}"\n'
         server.wait_for("/", title)
@@ -89,6 +96,10 @@ def test_metrics_of_a_start_that_failed_are_those_of_the_last_good_one(project: 
     started = lines(server)
     project["settings.py"] = 'TITLE = "broken"\n'
     server.wait_for_line("no start with this title")
+    server.wait_for("/", "one")
+    assert set(lines(server)) == set(started)
+    project.edit("main.py", "return TITLE", "return TITLE * 1")  # the way to the failed version is still there
+    server.wait_for_line("failed.*same error")
     server.wait_for("/", "one")
     assert set(lines(server)) == set(started)
     project["settings.py"] = 'TITLE = "two"\n'
@@ -149,7 +160,7 @@ def test_metrics_of_a_first_request_go_with_its_app(project: Project, serve: Ser
         project["settings.py"] = f'TITLE = "{title}"\n'
         server.wait_for("/", title)
         found = lines(server)
-        assert set(found) == {f'requests_total{{title="{title}"}}', "in_progress"}
+        assert set(found) == {f'requests_total{{title="{title}"}}', "in_progress", "of_the_module"}
 
 
 def test_a_lifespan_that_goes_on_takes_no_metrics_to_another_app(project: Project, serve: Serve) -> None:

@@ -104,7 +104,7 @@ class CacheReads:
     def note(self, path: Any, frame: FrameType | None) -> None:
         """Somebody opens, lists or looks for a path."""
         found: dict[int, _Reads] = {}
-        while frame is not None:
+        while frame is not None and self._by_code:
             reads = self._by_code.get(id(frame.f_code))
             if reads is not None:
                 found[id(reads)] = reads

@@ -122,7 +122,8 @@ class Engine:
         self._transaction: Transaction | None = None
         self._previous: object | None = None
         self._pending: dict[Path, str] = {}
-        self._worn = False
+        self._worn = False  # the app that serves was started twice on its modules
+        self._taken_back: set[str] = set()  # errors of updates that a cold start did not have
         self._installed = False
 
     async def start(self) -> Built | Broken:
@@ -269,8 +270,7 @@ class Engine:
         self._worn = self._worn or started_again
         transaction, self._transaction = self._transaction, None
         if transaction is not None:
-            self._started()
-            transaction.rollback()
+            self._undo(transaction)
             self.target, self._previous = self._previous, None
 
     def folders(self) -> set[Path]:
@@ -362,13 +362,14 @@ class Engine:
         if not self._mechanisms.ladder or surely_broken(first, self._pending):
             return self._broken(first)
         known = summary(first) in self.only_starts
-        if not known:
+        if not known and summary(first) not in self._taken_back:
             self.on_doubt(first)
         if not await self._works_cold():
             return self._broken(first)
         if known:
             return NeedsRestart(f"{explain(plan)}; only a new process can run this app ({summary(first)})")
         why = f"{explain(plan)}; updating raised {summary(first)}"
+        self._taken_back.add(summary(first))
         transaction = self._begin()
         try:
             return self._build(transaction, set(self.records), ReloadLevel.REIMPORT, why, plan.namespaces)
