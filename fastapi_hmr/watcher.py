@@ -31,6 +31,8 @@ POLL_MS = 200
 BURST = 5
 """A batch of this many files is the start of a checkout or a formatter run: it is worth waiting for the rest."""
 BURST_QUIET_S = 0.04
+RETRY_S = 0.5
+"""Pause before a watch that failed begins anew."""
 EMPTY_FILE_TRIES = 10
 EMPTY_FILE_PAUSE_S = 0.01
 
@@ -193,21 +195,31 @@ class Watcher:
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         while not self._stop.is_set():
-            news = self._native.watch(1600, STEP_MS, 0, self._stop)
-            if not isinstance(news, set):
-                continue  # "signal" is the main thread's business, "stop" ends the loop
-            if self._wanted:
-                wanted, self._wanted = self._wanted, set()
-                if self._tree.follow(wanted):
+            try:
+                self._look(loop)
+            except Exception as error:  # noqa: BLE001 - without this thread no save would be seen ever again
+                self._notice(f"watching for changes failed ({error}): it begins anew, save again what is not served")
+                self._stop.wait(RETRY_S)
+                with contextlib.suppress(Exception):
                     self._reopen()
-            changes = self._translate(news)
-            if changes:
-                with self._lock:
-                    for change in changes:
-                        self._pending[change.path] = _merge(self._pending.get(change.path), change)
-                with contextlib.suppress(RuntimeError):  # the loop closed while we were busy: nobody to tell
-                    loop.call_soon_threadsafe(self._announce)
         self._native.close()
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Wait for news, and keep what it means."""
+        news = self._native.watch(1600, STEP_MS, 0, self._stop)
+        if not isinstance(news, set):
+            return  # "signal" is the main thread's business, "stop" the end
+        if self._wanted:
+            wanted, self._wanted = self._wanted, set()
+            if self._tree.follow(wanted):
+                self._reopen()
+        changes = self._translate(news)
+        if changes:
+            with self._lock:
+                for change in changes:
+                    self._pending[change.path] = _merge(self._pending.get(change.path), change)
+            with contextlib.suppress(RuntimeError):  # the loop closed while we were busy: nobody to tell
+                loop.call_soon_threadsafe(self._announce)
 
     def _translate(self, news: set[tuple[int, str]]) -> list[FileChange]:
         """Events of the native core as changes of files; folders that came or went change what is watched."""

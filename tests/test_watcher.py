@@ -263,6 +263,38 @@ async def wait_for(condition: Callable[[], bool], act: Callable[[], object], fee
             await (feed.next() if feed is not None else asyncio.sleep(0.01))
 
 
+async def test_watch_that_fails_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the native core raises, later saves are found, and the user knows."""
+
+    class Failing:
+        """A native core whose first watch ends in an error."""
+
+        def __init__(self, *arguments: Any) -> None:
+            pass
+
+        def watch(self, *_arguments: Any) -> Any:
+            monkeypatch.undo()
+            raise RuntimeError("error in underlying watcher")
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr("fastapi_hmr.watcher.RustNotify", Failing)
+    notices: list[str] = []
+    watcher = Watcher([tmp_path], ignore=lambda _path: False, notice=notices.append)
+    feed = Feed(watcher)
+    started = asyncio.ensure_future(feed.until(FileChange("modified", tmp_path / "main.py")))
+    while not started.done():
+        await asyncio.wait({started}, timeout=0.1)
+        (tmp_path / "main.py").write_text("1")
+    await started
+    assert notices == [
+        "watching for changes failed (error in underlying watcher): it begins anew, save again what is not served"
+    ]
+    watcher.close()
+    await feed.batches.aclose()  # type: ignore[attr-defined]  # an async generator, typed as its protocol
+
+
 async def test_limits_of_the_system_lead_to_polling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the kernel watches no more directories the user is told, and saves are found all the same."""
 
