@@ -13,6 +13,9 @@ from typing import Any
 LAST_WAIT_S = 0.5
 """How long each kind of leftover may take to end: tasks, async generators."""
 
+SILENT_S = 10.0
+"""How long what would be said a thousand times is not said again."""
+
 logger = logging.getLogger("uvicorn.error")
 
 
@@ -24,6 +27,7 @@ def run_loop[T](main: Coroutine[Any, Any, T], *, factory: Callable[[], asyncio.A
     is waited for without a bound. Ctrl-C cancels `main` and raises KeyboardInterrupt, as there.
     """
     loop = factory() if factory is not None else asyncio.new_event_loop()
+    loop.set_exception_handler(_Handler())
     asyncio.set_event_loop(loop)
     try:
         task = loop.create_task(main, name="fastapi-hmr")
@@ -37,6 +41,24 @@ def run_loop[T](main: Coroutine[Any, Any, T], *, factory: Callable[[], asyncio.A
                 raise
     finally:
         _close(loop)
+
+
+class _Handler:
+    """As without a handler, but that a lack of file descriptors is said in one line, now and then.
+
+    asyncio says it with a traceback for each of the connections that might be waiting: for thousands, each second,
+    and does nothing else meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._silent_until = 0.0
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if context.get("message") != "socket.accept() out of system resource":
+            loop.default_exception_handler(context)
+        elif loop.time() > self._silent_until:
+            self._silent_until = loop.time() + SILENT_S
+            logger.error("No connection can be accepted (%s): new ones wait until others end.", context["exception"])
 
 
 def hide(task: asyncio.Task[Any]) -> None:

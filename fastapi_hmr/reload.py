@@ -93,19 +93,28 @@ class Reloader:
     async def run(self) -> None:
         """Load the app for the first time, then reload it for ever."""
         self._switch.close_gate()
-        await self._first(_Save(frozenset(), time.perf_counter()))
-        self._follow()
+        await self._surviving(self._first, _Save(frozenset(), time.perf_counter()))
         self._hooks.loaded()
         async for batch in self._watcher.watch():
             edits = frozenset(change for change in batch if not self._own(change.path))
             if edits:
-                await self._reload(_Save(edits, self._seen))
-                self._follow()
+                await self._surviving(self._reload, _Save(edits, self._seen))
 
-    def _follow(self) -> None:
-        """Where not all directories can be watched, those are that the app uses."""
-        if self._watcher.partial:
-            self._watcher.follow(self._engine.folders())
+    async def _surviving(self, act: Callable[[_Save], Awaitable[None]], save: _Save) -> None:
+        """A failure that is not the edit's (no descriptors left, no memory, a bug) costs this save and not the server.
+
+        The edit stays pending; as nobody knows how far it came, all modules run again with the next one.
+        """
+        try:
+            await act(save)
+            if self._watcher.partial:  # not all directories are watched, but those that the app uses
+                self._watcher.follow(self._engine.folders())
+        except Exception as error:  # noqa: BLE001 - without this task there would be no reloads, and no server
+            report = self._hooks.describe(error)
+            self._engine.rollback(started_again=True)
+            await host.rollback()
+            self._between = self._between or not self._switch.serving
+            await self._failed(report, save)
 
     def _on_news(self) -> None:
         """Close the gate at once, so that a request sent after the save is not answered by the old code."""

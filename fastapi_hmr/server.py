@@ -207,5 +207,9 @@ async def replace_process(
     sys.stdout.flush()
     sys.stderr.flush()
     environment = {**beginning.environment, SOCKET_VARIABLE: ",".join(map(str, descriptors)), **variables}
-    os.chdir(beginning.folder)
-    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606 - ourselves
+    try:
+        os.chdir(beginning.folder)
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606 - ourselves
+    except OSError:
+        server.should_exit = True  # it has stopped to listen
+        raise
