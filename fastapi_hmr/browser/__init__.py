@@ -9,7 +9,6 @@ from typing import Any
 from fastapi_hmr.browser.channel import Payload
 from fastapi_hmr.browser.editor import editor_url
 from fastapi_hmr.browser.guard import Hosts
-from fastapi_hmr.browser.headers import first
 from fastapi_hmr.browser.inject import Receive, Responder, Scope, Send, prepare, request_refusal, revalidate
 from fastapi_hmr.browser.pages import as_payload, exception_page
 from fastapi_hmr.browser.routes import PREFIX, Routes, version
@@ -72,14 +71,13 @@ class BrowserMiddleware:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange: dict[str, Any] = {}
         scope = {**scope, "fastapi_hmr": exchange}
-        navigates = self._hosts.trusts(scope) and request_refusal(scope) is None
+        navigates = request_refusal(scope) is None and self._hosts.trusts(scope)
         with self._usage.watching(scope["path"]) as used:
-            send = _observed(send, used)
             try:
                 if navigates:
-                    await self._navigate(scope, exchange, receive, send)
+                    await self._navigate(scope, exchange, receive, _observed(send, used))
                 else:
-                    await self._pass(scope, receive, send)
+                    await self._pass(scope, receive, _revalidating(send, used))
             finally:
                 used.settle(page=navigates)
 
@@ -99,7 +97,7 @@ class BrowserMiddleware:
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the app answer what is no page; what it raises is kept for the pages that may have asked."""
         try:
-            await self._app(scope, receive, _revalidating(send))
+            await self._app(scope, receive, send)
         except Exception as error:
             if type(error).__name__ != "ClientDisconnect":  # starlette's, when the browser goes: nobody's mistake
                 self._on_raised(error, scope)
@@ -188,21 +186,25 @@ class BrowserMiddleware:
         self._usage.close()
 
 
-def _observed(send: Send, used: Answer) -> Send:
-    """Tell from the answer's head whether its files make a page or are loaded by pages."""
+def _revalidating(send: Send, used: Answer) -> Send:
+    """As `_observed`, and what may be guessed to be fresh is asked for again. In one, for each layer takes its time."""
 
     async def sending(message: Any) -> None:
         if message["type"] == "http.response.start":
-            used.settle(page=first(message.get("headers", ()), b"content-type").startswith(b"text/html"))
+            headers = message.get("headers", ())
+            used.begins(headers)
+            message = {**message, "headers": revalidate(headers)}
         await send(message)
 
     return sending
 
 
-def _revalidating(send: Send) -> Send:
+def _observed(send: Send, used: Answer) -> Send:
+    """Tell from the answer's head whether its files make a page or are loaded by pages."""
+
     async def sending(message: Any) -> None:
         if message["type"] == "http.response.start":
-            message = {**message, "headers": revalidate(list(message.get("headers", ())))}
+            used.begins(message.get("headers", ()))
         await send(message)
 
     return sending

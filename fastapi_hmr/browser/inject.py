@@ -34,6 +34,10 @@ _SENDFILE = ("http.response.pathsend", "http.response.zerocopysend")
 _CHARSET = re.compile(rb"charset\s*=\s*[\"']?([^\s;\"']+)", re.IGNORECASE)
 
 
+_CONCERNED = frozenset((b"etag", b"last-modified", SWITCH))
+"""What makes `revalidate` change anything."""
+
+
 def request_refusal(scope: Scope) -> str | None:
     """Why the answer to this request is not touched; None for a navigation."""
     headers: RawHeaders = scope["headers"]
@@ -85,8 +89,11 @@ def prepare(scope: Scope) -> Scope:
     return {**scope, "headers": without(scope["headers"], _CONDITIONAL), "extensions": extensions}
 
 
-def revalidate(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+def revalidate(headers: RawHeaders) -> list[tuple[bytes, bytes]]:
     """Headers of an answer that we leave alone: what may be guessed to be fresh is asked for again each time."""
+    headers = list(headers)
+    if _CONCERNED.isdisjoint([name.lower() for name, _ in headers]):
+        return headers
     validators = first(headers, b"etag") or first(headers, b"last-modified")
     if validators and not first(headers, b"cache-control") and not first(headers, b"expires"):
         headers.append((b"cache-control", b"no-cache"))

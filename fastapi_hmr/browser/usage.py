@@ -2,11 +2,12 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
+
+from fastapi_hmr.browser.headers import RawHeaders, first
 
 MAX_URLS = 50
 """A file that goes into more answers than this is taken for one that any page may use."""
@@ -34,9 +35,21 @@ class Answer:
         self._usage, self._path = usage, path
         self._files: set[str] = set()
 
+    def __enter__(self) -> Self:
+        self._token = _current.set(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _current.reset(self._token)
+
     def open(self, file: str) -> None:
         """Note a file."""
         self._files.add(file)
+
+    def begins(self, headers: RawHeaders) -> None:
+        """Its head tells what it is."""
+        if self._files:
+            self.settle(page=first(headers, b"content-type").startswith(b"text/html"))
 
     def settle(self, *, page: bool) -> None:
         """Say what the answer is: a page, which renders templates, or something that pages load by its URL."""
@@ -62,15 +75,9 @@ class Usage:
         if self._audit is not None:
             self._audit.unlisten("open", self._on_open)
 
-    @contextmanager
-    def watching(self, path: str) -> Iterator[Answer]:
-        """Watch what the block opens, for the answer to this path."""
-        answer = Answer(self, path)
-        token = _current.set(answer)
-        try:
-            yield answer
-        finally:
-            _current.reset(token)
+    def watching(self, path: str) -> Answer:
+        """Watch what a block opens, for the answer to this path."""
+        return Answer(self, path)
 
     def note(self, file: str, url: str | None) -> None:
         """A file went into the answer at this URL path; None: into a page."""
