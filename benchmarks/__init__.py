@@ -1,0 +1,1 @@
+"""Measures dev servers for the README: `python -m benchmarks --help`."""
