@@ -212,3 +212,26 @@ def test_restart_keeps_both_addresses() -> None:
         process.ready()
         for host in ("127.0.0.1", "[::1]", "localhost"):
             assert httpx.get(f"http://{host}:{process.port}/", timeout=30).json() == 1
+
+
+def test_restart_keeps_a_unix_socket(tmp_path: Path) -> None:
+    """The new process serves on the file of the old one, and removes it at its own end."""
+    path = tmp_path / "app.sock"
+    with serving(uds=str(path)) as process, httpx.Client(transport=httpx.HTTPTransport(uds=str(path))) as client:
+        process.replace(2)
+        process.begin("restart")
+        process.ready()
+        assert client.get("http://localhost/").json() == 1
+        assert process.end() == 0
+    assert not path.exists()
+
+
+def test_restart_keeps_a_descriptor() -> None:
+    """Somebody else's socket is handed on as ours is."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port = sock.getsockname()[1]
+        with serving(fd=sock.fileno(), fds=(sock.fileno(),), port=port) as process:
+            process.replace(2)
+            process.begin("restart")
+            process.ready()
+            assert process.get().json() == 1
