@@ -63,18 +63,10 @@ def run(config: Config, *, again: Callable[[], Config] | None = None) -> None:
     DevServer(config, again=again).run()
 
 
-def dev(app: Any, *, reload: bool = False, **options: Any) -> None:
-    """Serve the app of the running script, reloading it at every save; call it under `if __name__ == "__main__"`.
-
-    `app` is the app object or an import string, `reload` refreshes open pages, and `options` are those of
-    `uvicorn.run()`.  The module is served under its real name, and its `__main__` block does not run again.
-    Where the server is running already, because the served module has no such block, the call does nothing.
-
-    Raises NotMain where the caller is not `__main__`; exits with code 3 and one line for other bad input.
-    """
+def dev(app: Any, caller: dict[str, Any], *, reload: bool, **options: Any) -> None:
+    """What `fastapi_hmr.dev()` does for a caller with these globals."""
     if _running:
         return
-    caller = sys._getframe(1).f_globals  # noqa: SLF001 - documented CPython; the only way to know who calls
     if caller.get("__name__") != "__main__":
         raise NotMain(
             f"fastapi_hmr.dev() was called by {caller.get('__name__')!r}, not by the script being run: "

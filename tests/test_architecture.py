@@ -30,6 +30,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
 """Lowest first. A module imports from lower floors only; `engine` and `browser` count as one module each."""
 LAZY = {
     ("__init__", "__getattr__", "main"),  # `import fastapi_hmr` stays free
+    ("__init__", "dev", "main"),
     ("__main__", "main", "cli"),  # the collector is put off first
     ("main", "_carry", "carry"),  # only with --keep-lifespan
     ("main", "_record", "touched"),  # only where something is kept
@@ -209,7 +210,7 @@ def loaded_by(statement: str) -> set[str]:
 
 def test_importing_the_package_loads_nothing_else() -> None:
     """An app may import it in production: no server, no watcher, no asyncio, not even a module of ours."""
-    loaded = loaded_by("import fastapi_hmr")
+    loaded = loaded_by("from fastapi_hmr import dev")
     assert {name for name in loaded if name.startswith("fastapi_hmr")} == {"fastapi_hmr"}
     heavy = {"uvicorn", "watchfiles", "reactivity", "fastapi", "starlette", "sse_starlette", "click", "asyncio"}
     assert not loaded & heavy
