@@ -39,6 +39,7 @@ new PerformanceObserver((list) => {
 }).observe({ type: "paint", buffered: true });
 """
 """In every page: says when it holds its text, and when that is on the screen."""
+RELOAD = "() => { setTimeout(() => location.reload()); return performance.timeOrigin + performance.now(); }"
 PAINTED = """
 (width) => new Promise((done) => {
   const look = () => {
@@ -105,6 +106,14 @@ class Case:
             if time.monotonic() > until:
                 return math.inf
             self.page.wait_for_timeout(1)
+
+    def by_hand(self) -> float:
+        """A reload without a save: what of all this is the page's own time."""
+        first, self.reports = self.reports[:1], []
+        began = float(self.page.evaluate(RELOAD))
+        took = self.painted() - began
+        self.reports = first
+        return took
 
     def restyle(self, number: int) -> float:
         """One save of a stylesheet; returns the milliseconds until the open page is painted with it."""
@@ -206,6 +215,7 @@ def main() -> None:
         command = [sys.executable, "-m", "fastapi_hmr", "main:app", "--reload"]
         print("| save of a | server | saves | median ms | slowest ms |\n|---|---|---|---|---|")
         with serving("fastapi-hmr", command, browser) as ours:
+            show("(reload by hand)", {ours.name: [ours.by_hand() for _ in range(options.saves)]})
             for kind in EDITS:
                 show(kind, measure([ours], kind, options.saves))
             show("stylesheet", {ours.name: [ours.restyle(number) for number in range(options.saves)]})

