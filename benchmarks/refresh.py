@@ -1,6 +1,6 @@
 """Measures in Chromium how long a save takes to reach an open page of the example app, here and under uvicorn-hmr.
 
-    python benchmarks/refresh.py --saves 200 --peer /path/to/bin/uvicorn-hmr
+    python -m benchmarks.refresh --saves 200 --peer /path/to/bin/uvicorn-hmr
 
 The peer's environment needs `uvicorn-hmr`, `fastapi-reloader`, `uvicorn[standard]` and the example app's dependencies.
 Each save puts another number into what the page shows, and each page reports itself: none may be lost, none doubled.

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -172,3 +174,16 @@ def test_every_open_page_refreshes(example: Project, server: Server, context: Br
     expect(first.locator(".brand")).to_have_text("Nightbook")
     second.bring_to_front()
     expect(second.locator(".brand")).to_have_text("Nightbook")
+
+
+@pytest.mark.timeout(180)
+def test_the_measurement_of_refreshes_runs() -> None:
+    """Each kind of save is measured, and none is lost or doubled."""
+    argv = [sys.executable, "-m", "benchmarks.refresh", "--saves", "2"]
+    env = os.environ | {"CHROMIUM": find_chromium()}
+    done = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [line.split(" | ")[0] for line in done.stdout.splitlines()[2:-1]] == [
+        "| (reload by hand)", "| handler", "| module", "| template", "| stylesheet"
+    ]  # fmt: skip
+    assert done.stdout.splitlines()[-1] == "fastapi-hmr: 6 saves, 6 refreshes, 0 lost, 0 doubled"
