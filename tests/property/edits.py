@@ -222,7 +222,7 @@ def plugin(rng: random.Random, project: Project) -> None:
 
 
 EDITS: dict[Edit, int] = {
-    body: 30, value: 18, two: 4, many: 2, grow: 5, shrink: 4, rename: 4, restyle: 4, reorder: 4, move: 3, delete: 2, create: 3,
+    body: 60, value: 18, two: 4, many: 2, grow: 5, shrink: 4, rename: 4, restyle: 4, reorder: 4, move: 3, delete: 2, create: 3,
     direct: 2, package: 3, comment: 1, main: 3, startup: 1, broken: 8, format_: 2, data: 5, plugin: 4,
 }  # fmt: skip
 

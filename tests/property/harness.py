@@ -37,20 +37,20 @@ def load_suite() -> tuple[Any, Any]:
     return importlib.import_module("hotcold.run"), importlib.import_module("hotcold.spec")
 
 
-def preloading_zygote(zygote_module: Any, names: Sequence[str], *, frozen: bool) -> type:
+def preloading_zygote(zygote_module: Any, names: Sequence[str]) -> type:
     """The suite's fork server with more preloaded, so that a forked answer costs what the app costs.
 
-    `frozen` spares cold processes from collecting what was preloaded; an engine looks into the heap, and must see it all.
+    What was preloaded is frozen: a collection looks at what the app made, which is half the cost of a hot process.
     """
 
     class Preloading(zygote_module.Zygote):  # type: ignore[misc]  # the suite is not typed
         def __init__(self, python: str) -> None:
-            freeze = "gc.collect(); gc.freeze()" if frozen else "pass"
             code = (
                 f"import contextlib, gc, importlib, sys; sys.path.append({str(ROOT)!r}); from hotcold import zygote\n"
                 f"for name in [*zygote.PRELOAD, *{list(names)!r}]:\n"
                 f"    with contextlib.suppress(ImportError): importlib.import_module(name)\n"
-                f"{freeze}; zygote.serve()"
+                "from tests.property import asking; asking.install()\n"
+                "gc.collect(); gc.freeze(); zygote.serve()"
             )
             env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "PYTHONWARNINGS": "ignore"}
             self.proc = subprocess.Popen(
@@ -71,9 +71,9 @@ class Runners:
     def __init__(self, run: Any, engine: str) -> None:
         zygote_module = importlib.import_module("hotcold.zygote")
         self.parts = []
-        for names, frozen in ((HEAVY, True), ([*HEAVY, engine.partition(":")[0]], False)):
+        for names in (HEAVY, [*HEAVY, engine.partition(":")[0]]):
             runner = run.Runner(sys.executable)
-            make = preloading_zygote(zygote_module, names, frozen=frozen)
+            make = preloading_zygote(zygote_module, names)
             runner.zygote = functools.partial(self.free_or_new, runner, make)
             self.parts.append(runner)
         self.cold, self.hot = self.parts[0].cold, self.parts[1].hot
