@@ -60,7 +60,7 @@ class Course:
             return
         effects = list(self._ahead(name))
         if effects:
-            with self._process.aside(self._running.stack[-1]):
+            with self._process.aside(self._running.stack[-1], effects):
                 for effect in effects:
                     if not effect.done or any(self._latest.get(each, 0) > effect.serial for each in effect.lists):
                         self._again(effect)
@@ -84,10 +84,10 @@ class Course:
             if record.name not in self.reached and effect.done and self._records.get(record.name) is record
         ]
         if early:
-            with self._process.aside(self._running.stack[-1]):
-                for _, effect in early:
-                    self._moved.setdefault(effect, effect.serial)
-                self._process.turn_back(effect for _, effect in early)
+            effects = [effect for _, effect in early]
+            with self._process.aside(self._running.stack[-1], effects):
+                self._moved |= {effect: effect.serial for effect in effects if effect not in self._moved}
+                self._process.turn_back(effects)
             self._held += early
 
     def undo(self, fresh: Iterable[Record]) -> None:
@@ -120,8 +120,8 @@ class Course:
     def _again(self, effect: Effect) -> None:
         self._moved.setdefault(effect, effect.serial)
         self._process.turn_back((effect,))
-        self._process.turn_forth((effect,))
         self._process.number(effect)
+        self._process.turn_forth((effect,))
 
     def _ahead(self, name: str) -> Iterator[Effect]:
         """What the kept modules that this import reaches did, where order shows, in the order of a cold start."""

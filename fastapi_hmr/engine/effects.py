@@ -22,7 +22,7 @@ def _nothing() -> None:
     """For effects that need nothing at commit."""
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, weakref_slot=True)
 class Effect:
     """One thing done to the process or to a library, with the way back and forth."""
 
@@ -42,6 +42,8 @@ class Effect:
     """Modules whose own objects it changed: they run again with the one that did it."""
     finish: Callable[[], None] = _nothing
     """Called when the effect is gone for good: close files, cancel tasks."""
+    probe: str = ""
+    """Who saw it, where it was a probe."""
     serial: int = 0
     """When it was done, among all effects."""
     after: int = 0

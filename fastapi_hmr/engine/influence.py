@@ -33,6 +33,8 @@ class Influence:
         self._kinds: dict[type, Looker | None] = {}
         self.subclasses = False
         self._old: frozenset[Record] = frozenset()
+        self._kept: frozenset[Record] = frozenset()
+        """Of those that are there in this pass from the beginning: earlier passes have run some of them."""
         self._writers: defaultdict[str, set[str]] = defaultdict(set)
         self._asked: set[tuple[str, str]] = set()
         self.early: set[str] = set()
@@ -46,15 +48,16 @@ class Influence:
         self._holders.clear()
         self._kinds.clear()
         self._old = frozenset(self._records.values())
-        self._writers.clear()
-        for record in self._old:
-            for name in record.changed:
-                self._writers[name].add(record.name)
         self.subclasses = any(record.classes for record in self._old)
         self.begin_pass()
 
     def begin_pass(self) -> None:
         """The entry is about to be imported: a cold start would have run nothing yet."""
+        self._kept = frozenset(self._records.values())
+        self._writers.clear()
+        for record in self._kept:
+            for name in record.changed:
+                self._writers[name].add(record.name)
         self._asked.clear()
         self.early.clear()
 
@@ -64,10 +67,10 @@ class Influence:
             return
         self._asked.add((record.name, owner))
         record.asked.add(owner)
-        if self._records.get(owner) not in self._old:
+        if self._records.get(owner) not in self._kept:
             return
         for name in self._writers.get(owner, ()):
-            if name not in self._course.reached and self._records.get(name) in self._old:
+            if name not in self._course.reached and self._records.get(name) in self._kept:
                 self.early.add(owner)
 
     def renewed(self, name: str) -> None:

@@ -57,11 +57,13 @@ class Process:
                 except Exception:
                     logger.debug("could not forget what is in %s", adapter.library, exc_info=True)
 
-    def mark(self) -> None:
-        """What happened until now is charged to nobody (any more)."""
-        self._adapt()
+    def mark(self, only: Iterable[str] | None = None) -> None:
+        """What happened until now is charged to nobody (any more); `only`: of what these probes see."""
+        if only is None:
+            self._adapt()
         with self._looking():
-            self._mark = {name: probe.take() for name, probe in self._probes.items()}
+            taken = {name: self._probes[name].take() for name in (self._probes if only is None else only)}
+        self._mark = taken if only is None else {**self._mark, **taken}
 
     @contextmanager
     def _looking(self) -> Iterator[None]:
@@ -97,20 +99,21 @@ class Process:
             if was is not now and was != now:
                 yield from self._probes[name].effects(was, now)
 
-    def charge(self, record: Record | None) -> None:
-        """What happened since the mark was done by this module."""
+    def charge(self, record: Record | None, only: Iterable[str] | None = None) -> None:
+        """What happened since the mark was done by this module; `only`: of what these probes see."""
         before = self._mark
-        self.mark()
+        self.mark(only)
         if record is None:
             return
         for name, now in self._mark.items():
             was = before.get(name, now)
             if was is not now and was != now:
-                self.note(record, self._probes[name].effects(was, now))
+                self.note(record, self._probes[name].effects(was, now), name)
 
-    def note(self, record: Record, effects: Iterable[Effect]) -> None:
+    def note(self, record: Record, effects: Iterable[Effect], probe: str = "") -> None:
         """A module did this, just now."""
         for effect in effects:
+            effect.probe = probe
             self.number(effect)
             effect.after = record.at
             record.effects.append(effect)
@@ -122,13 +125,14 @@ class Process:
         effect.serial = next(self._serials)
 
     @contextmanager
-    def aside(self, record: Record) -> Iterator[None]:
-        """While inside, nothing is this module's doing, though it is under way."""
-        self.charge(record)
+    def aside(self, record: Record, effects: Iterable[Effect]) -> Iterator[None]:
+        """While inside, these are turned back and forth, which is not this module's doing though it is under way."""
+        probes = {effect.probe for effect in effects if effect.probe}
+        self.charge(record, probes)
         try:
             yield
         finally:
-            self.mark()
+            self.mark(probes)
 
     def links(self) -> Iterator[tuple[str, str]]:
         """Modules whose objects changed another module's, after both had been imported."""

@@ -11,6 +11,10 @@ async def http(app: Any, request: Any) -> dict[str, Any]:
         method, _, path = request.partition(" ")
         request = {"method": method, "path": path}
     path, _, query = request["path"].partition("?")
+    sent = b"" if request.get("json") is None else json.dumps(request["json"]).encode()
+    headers = {"host": "test", "accept": "*/*", **(request.get("headers") or {})}
+    if sent:
+        headers |= {"content-type": "application/json", "content-length": str(len(sent))}
     scope = {
         "type": "http",
         "asgi": {"version": "3.0"},
@@ -21,7 +25,7 @@ async def http(app: Any, request: Any) -> dict[str, Any]:
         "raw_path": path.encode(),
         "query_string": query.encode(),
         "root_path": "",
-        "headers": [(b"host", b"test"), (b"accept", b"*/*")],
+        "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
         "server": ("test", None),
         "client": ("127.0.0.1", 123),
     }
@@ -29,7 +33,7 @@ async def http(app: Any, request: Any) -> dict[str, Any]:
     body = bytearray()
 
     async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        return {"type": "http.request", "body": sent, "more_body": False}
 
     async def send(message: dict[str, Any]) -> None:
         if message["type"] == "http.response.start":
@@ -39,15 +43,15 @@ async def http(app: Any, request: Any) -> dict[str, Any]:
 
     try:
         await app(scope, receive, send)
-    except Exception as error:  # a server would answer with 500
-        start["raised"] = type(error).__name__
-    headers = {name.decode(): value.decode() for name, value in start["headers"]}
+    except Exception:
+        start["status"] = 500  # as a server would answer
+    answered = {name.decode(): value.decode() for name, value in start["headers"]}
     try:
         shown = json.loads(body)
     except ValueError:
         shown = body.decode(errors="replace")
-    asked = {name: headers.get(name) for name in request.get("show_headers", ())}
-    return {"status": start["status"], "raised": start.get("raised"), "body": shown, **asked}
+    asked = {name: answered.get(name) for name in request.get("show_headers", ())}
+    return {"status": start["status"], "body": shown, **asked}
 
 
 def install() -> None:

@@ -1,7 +1,7 @@
 """decimal: precision and rounding that a module set for everybody."""
 
 import decimal
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 
 from fastapi_hmr.engine.adapters import Adapter, Effect
 
@@ -18,7 +18,8 @@ class Context:
 
     def effects(self, before: Settings, now: Settings) -> Iterator[Effect]:
         """They were changed."""
-        yield Effect("the decimal context", lambda: self._turn(now, before), lambda: self._turn(before, now))
+        slots: frozenset[Hashable] = frozenset((("decimal",),))
+        yield Effect("the decimal context", lambda: self._turn(now, before), lambda: self._turn(before, now), slots)
 
     def _turn(self, old: Settings, new: Settings) -> None:
         if self.take() == old:

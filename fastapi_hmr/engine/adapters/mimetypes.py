@@ -40,7 +40,13 @@ class MimeTypes:
         if not before:  # the first question, or the first addition, made them: from the files of the system
             before = _tables(mimetypes.MimeTypes(tuple(filter(os.path.isfile, mimetypes.knownfiles))))
         if before != now:
-            yield Effect("mimetypes", lambda: self._turn(now, before), lambda: self._turn(before, now))
+            slots = frozenset(
+                ("mimetypes", number, key)
+                for number, (old, new) in enumerate(zip(before, now, strict=True))
+                for key in old.keys() | new.keys()
+                if old.get(key) != new.get(key)
+            )
+            yield Effect("mimetypes", lambda: self._turn(now, before), lambda: self._turn(before, now), slots)
 
     @staticmethod
     def _turn(old: Tables, new: Tables) -> None:

@@ -1,10 +1,14 @@
 """prometheus_client: collectors that a module registered in the default registry."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
+from math import inf
+from operator import itemgetter
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from fastapi_hmr.engine.adapters import Adapter, Effect, Owned
+
+LIST: frozenset[Hashable] = frozenset((("prometheus",),))
 
 
 def _registry() -> Any:
@@ -20,8 +24,7 @@ class Collectors:
     """A middleware of a mounted app, or of one without lifespan, is built by the first request, and registers then."""
 
     def __init__(self) -> None:
-        self._serials: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
-        self._last = 0
+        self._effects: WeakKeyDictionary[Any, ref[Effect]] = WeakKeyDictionary()
 
     def take(self) -> tuple[Any, ...]:
         """What is registered."""
@@ -32,10 +35,17 @@ class Collectors:
         known = set(map(id, before))
         for collector in now:
             if id(collector) not in known:
-                self._last += 1
-                self._serials.setdefault(collector, self._last)
                 what = f"metric {getattr(collector, '_name', type(collector).__name__)}"
-                yield Effect(what, _unregistering(collector), self._registering(collector), thing=collector)
+                undo, redo = _unregistering(collector), self._registering(collector)
+                effect = Effect(what, undo, redo, lists=LIST, thing=collector)
+                self._effects[collector] = ref(effect)
+                yield effect
+
+    def _place(self, collector: Any) -> float:
+        """Where it stands: the library's own first, then the modules', then those of the app's start."""
+        known = self._effects.get(collector)
+        effect = known() if known is not None else None
+        return 0 if effect is None else effect.serial or inf
 
     def _registering(self, collector: Any) -> Callable[[], None]:
         def register() -> None:
@@ -43,10 +53,10 @@ class Collectors:
             registry.register(collector)
             with registry._lock:  # noqa: SLF001 - as above
                 names = registry._collector_to_names  # noqa: SLF001 - as above
-                ordered = sorted(names.items(), key=lambda item: self._serials.get(item[0], 0))
-                for key, value in ordered:  # in place, and never empty: others may be collecting
-                    del names[key]
-                    names[key] = value
+                place = self._place(collector)
+                behind = [(self._place(other), other) for other in names if self._place(other) > place]
+                for _, other in sorted(behind, key=itemgetter(0)):  # in place, and never empty: others may collect
+                    names[other] = names.pop(other)
 
         return register
 

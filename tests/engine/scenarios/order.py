@@ -84,6 +84,42 @@ SCENARIOS = [
         ],
     },
     {
+        "id": "x-order-of-metrics",
+        "files": {
+            "main.py": (
+                "import prometheus_client, first, second\n"
+                "def observe(): return [m.name for m in prometheus_client.REGISTRY.collect() if 'order' in m.name]\n"
+            ),
+            "first.py": "import prometheus_client\nprometheus_client.Gauge('first_order', '1')\n",
+            "second.py": "import prometheus_client\nprometheus_client.Gauge('second_order', '1')\n",
+        },
+        "entry": "main:observe",
+        "steps": [
+            {
+                "write": {"first.py": "import prometheus_client\nprometheus_client.Gauge('first_order', '2')\n"},
+                "must_not_execute": ["second.py"],
+            },
+            {
+                "name": "broken",
+                "write": {"first.py": "import prometheus_client\nprometheus_client.Gauge('a_order', '')\n1/0\n"},
+            },
+            {
+                "name": "mended",
+                "write": {"first.py": "import prometheus_client\nprometheus_client.Gauge('a_order', '2')\n"},
+            },
+            {
+                "name": "changed places",
+                "write": {
+                    "main.py": (
+                        "import prometheus_client, second, first\n"
+                        "def observe(): return [m.name for m in prometheus_client.REGISTRY.collect() if 'order' in m.name]\n"
+                    )
+                },
+                "must_not_execute": ["first.py", "second.py"],
+            },
+        ],
+    },
+    {
         "id": "x-order-of-listeners",
         "files": {
             "main.py": (
@@ -160,6 +196,23 @@ SCENARIOS = [
             {"name": "both", "write": {"outer.py": "import os, inner\nos.environ['ORDER_D'] = 'outer'\n"}},
             {"name": "broken", "write": {"inner.py": "import os\nos.environ['ORDER_D'] = 'broken'\n1/0\n"}},
             {"name": "mended", "write": {"inner.py": "import os\nos.environ['ORDER_D'] = 'inner'\n"}},
+        ],
+    },
+    {
+        "id": "x-state-filled-in-an-earlier-round",
+        "note": "what the last round keeps has been filled by a later module in the round before",
+        "files": {
+            "main.py": "import reg, k, early, more, late\ndef observe(): return [early.SEEN, k.X]\n",
+            "reg.py": "_items = []\ndef add(n): _items.append(n)\ndef all_(): return list(_items)\n",
+            "k.py": "import os\nX = os.getenv('ORDER_X')\n",
+            "early.py": "import reg, k\nSEEN = reg.all_()\n",
+            "more.py": "N = 1\n",
+            "late.py": "import os, reg\nreg.add('late')\nif len(reg.all_()) > 1: os.environ['ORDER_X'] = '1'\n",
+        },
+        "entry": "main:observe",
+        "steps": [
+            {"write": {"more.py": "import reg\nreg.add('more')\n"}},
+            {"write": {"more.py": "N = 2\n"}},
         ],
     },
     {

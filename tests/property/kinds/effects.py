@@ -78,7 +78,7 @@ class Metric(Kind):
         )
         source.probe(
             block,
-            "[(m.name, m.documentation, [(s.name, s.labels, s.value) for s in m.samples if not s.name.endswith('_created')]) for m in sorted(prometheus_client.REGISTRY.collect(), key=lambda m: m.name) if m.name.startswith('prop_')]",
+            "[(m.name, m.documentation, [(s.name, s.labels, s.value) for s in m.samples if not s.name.endswith('_created')]) for m in prometheus_client.REGISTRY.collect() if m.name.startswith('prop_')]",
         )
 
 
