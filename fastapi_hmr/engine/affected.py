@@ -57,6 +57,11 @@ class Planner:
         """`names`, what depends on them, what they changed, and who writes the same slots of the process."""
         return self._records.close(names, self._sharing())
 
+    def readers(self, paths: Iterable[Path]) -> set[str]:
+        """The modules that read one of these files when they were imported, and what depends on those."""
+        found = {record.name for path in paths for record in self._records.dependents(FILE, path)}
+        return self.close(found) if found else found
+
     def sharing(self, fresh: Iterable[Record]) -> set[str]:
         """Who writes the slots that these modules write."""
         shared = self._sharing()

@@ -4,7 +4,7 @@ import functools
 import os
 import sys
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, FrameType
@@ -78,11 +78,13 @@ class CacheReads:
         places = {str(path), str(path.parent)}
         return any(not places.isdisjoint(reads.prints) for reads in self._all())
 
-    def forget_stale(self) -> list[str]:
-        """Clear the caches whose files are no longer what they were; the names of their functions."""
+    def forget_stale(self, going: Container[str]) -> list[str]:
+        """Clear the caches whose files are no longer what they were, but for some modules; the names of their functions."""
         names = []
         for reads in self._all():
             cache = reads.cache()
+            if getattr(cache, "__module__", "") in going:
+                continue
             if cache is not None and any(_print(path) != was for path, was in list(reads.prints.items())):
                 reads.prints.clear()
                 cache.cache_clear()

@@ -173,7 +173,7 @@ class Engine:
             self._pending[path] = change.kind if change.kind != "modified" else self._pending.get(path, "modified")
         if self.target is None:
             return self._first()
-        stale = self._patching.forget_stale() if self._patching is not None else []
+        stale = self._patching.forget_stale(self._planner.readers(self._pending)) if self._patching is not None else []
         forgotten = f"{', '.join(stale)} had read what changed: cached results forgotten" if stale else ""
         effective = {path: kind for path, kind in self._pending.items() if self._matters(path) and self._differs(path)}
         if not effective and not self._worn:

@@ -1,7 +1,7 @@
 """Patching: levels 0 and 1 of the ladder, tried before modules run again."""
 
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 from types import CodeType
 from typing import TYPE_CHECKING
@@ -60,12 +60,16 @@ class Patching:
         """Whether results that functions of ours keep come from this file."""
         return self._reads.concerns(path)
 
-    def forget_stale(self) -> list[str]:
-        """Clear the caches of our functions whose files changed; their names. Others may have got results from them."""
-        names = self._reads.forget_stale()
+    def forget_stale(self, going: Container[str]) -> list[str]:
+        """Clear the caches of our functions whose files changed; their names. Others may have got results from them.
+
+        Those of modules that are `going`, to run again for that very change, stay: it may be the change that is wrong.
+        """
+        names = self._reads.forget_stale(going)
         if names:
             for cache in self._ran.caches()[0]:
-                cache.cache_clear()
+                if getattr(cache, "__module__", "") not in going:
+                    cache.cache_clear()
         return list(dict.fromkeys(names))
 
     def attempt(self, paths: Iterable[Path]) -> "list[Patch] | str":
