@@ -20,6 +20,9 @@ VALUES = {
 }
 """How something of each category is turned into plain data."""
 
+LIVE = "_live"
+"""At the end of a probe's name: it reads a file whenever it is asked."""
+
 FALLBACK = {"const": "-1", "func": "lambda: -1"}
 
 

@@ -4,7 +4,7 @@ from typing import Any, ClassVar, override
 
 from tests.property.kinds.plain import SIMPLE
 from tests.property.model import Block, Kind, Module, Param, Project, Slot, number, one_of
-from tests.property.source import Source
+from tests.property.source import LIVE, Source
 
 REGISTRY = """
     class _R_{0}:
@@ -226,7 +226,7 @@ class DataFile(Kind):
             "exists": f"DATA_{block.name} = {{'n': [os.path.exists({path}), pathlib.Path({path}).is_file()]}}",
         }
         source.add(text[v["form"]])
-        source.probe(block, f"DATA_{block.name}['n']")
+        source.probe(block, f"DATA_{block.name}['n']", suffix=LIVE if v["form"] == "call" else "")
 
 
 class Optional(Kind):
