@@ -3,7 +3,6 @@
 import importlib.util
 import inspect
 import os
-import sysconfig
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -282,7 +281,7 @@ def _glob(pattern: str) -> list[Path]:
 
 
 def _installed(path: Path) -> bool:
-    standard = Path(sysconfig.get_path("stdlib")).resolve()
+    standard = Path(os.path.realpath(os.__file__)).parent
     return {"site-packages", "dist-packages"} & set(path.parts) != set() or path.resolve().is_relative_to(standard)
 
 

@@ -16,7 +16,7 @@ import uvicorn
 from fastapi_hmr import audit, coldstart, collector
 from fastapi_hmr.config import AppSource, Config, config_from_kwargs
 from fastapi_hmr.discover import likely, main_source
-from fastapi_hmr.engine import Engine, Places
+from fastapi_hmr.engine import Engine
 from fastapi_hmr.events import AssetsChanged, Event
 from fastapi_hmr.exceptions import HmrError, NotMain
 from fastapi_hmr.generation import IN_REQUEST
@@ -91,7 +91,7 @@ class DevServer:
         self.settings = None if again is None else Settings(config, again, self.terminal.notice)
         self.engine = _engine(config.source, config.roots)
         self.preloaded = preloaded
-        self.owns = Places(config.roots).owns
+        self.owns = self.engine.owns
         self.leaks = Leaks(self.owns)
         self.written = Written()
         self.bind_host = config.uvicorn.get("host") or "127.0.0.1"

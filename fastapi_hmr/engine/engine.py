@@ -106,6 +106,8 @@ class Engine:
         self._timeout = import_timeout
         self._mechanisms = mechanisms
         self._places = Places(roots)
+        self.owns: Callable[[str], bool] = self._places.owns
+        """Whether a file is first-party."""
         self._tracker = Tracker(self.records, self._places, mechanisms)
         self._planner = Planner(self.records, self._places)
         self._before_attempt = before_attempt

@@ -14,8 +14,8 @@ class Places:
 
     def __init__(self, roots: Sequence[Path]) -> None:
         self.roots = tuple(dict.fromkeys(root.resolve() for root in roots))
-        names = ("stdlib", "platstdlib", "purelib", "platlib")
-        installed = {Path(sysconfig.get_path(name)).resolve() for name in names}
+        paths = sysconfig.get_paths()  # once: each asks for all of them
+        installed = {Path(paths[name]).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")}
         # A project that lies inside the standard library or site-packages is the user's own choice.
         self._libraries = tuple(str(lib) for lib in installed if any(root in lib.parents for root in self.roots))
         self._roots = tuple(str(root) for root in self.roots)
