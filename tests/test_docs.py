@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 import uvicorn
@@ -90,8 +91,12 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 @pytest.mark.parametrize("picture", re.findall(r"!\[.+?\]\((.+?)\)", (ROOT / "README.md").read_text()))
 def test_pictures_are_pictures(picture: str) -> None:
-    """README's pictures are PNG files, wide enough to read and small enough to load."""
+    """README's pictures are PNG or SVG files, wide enough to read and small enough to load."""
     data = (ROOT / picture).read_bytes()
+    if picture.endswith(".svg"):
+        assert int(ET.fromstring(data).attrib["width"]) >= 600
+        assert b"prefers-color-scheme: dark" in data
+        return
     assert data.startswith(b"\x89PNG\r\n\x1a\n")
     width, height = struct.unpack(">II", data[16:24])
     assert width >= 1000

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fastapi_hmr.engine import adapters, process
-from fastapi_hmr.engine.adapters import Adapter, Effect, sqlalchemy_events
+from fastapi_hmr.engine.adapters import OURS, Adapter, Effect, offers, sqlalchemy_events
 from fastapi_hmr.engine.hmr import Module
 from fastapi_hmr.engine.mechanisms import ALL
 from fastapi_hmr.engine.record import Record
@@ -115,3 +115,10 @@ def test_listeners_of_requests_are_not_held_for_ever(monkeypatch: pytest.MonkeyP
     for effect in done:
         effect.undo()
     assert [event.contains(engine, "begin", listener) for listener in listeners] == [False, False]
+
+
+@pytest.mark.parametrize("library", OURS)
+def test_each_library_has_the_adapter_that_its_name_leads_to(library: str) -> None:
+    """Adapters are imported when their library is: by that name it is found, and it says the same."""
+    offer = dict(offers())[library]
+    assert offer().library == library

@@ -35,3 +35,28 @@ def test_what_a_library_imports_counts_where_it_is_or_could_be_ours(
     outcome = app.save(helper="V = 2\n")
     assert isinstance(outcome, Built)
     assert (outcome.modules, app.target) == (("main", "plugin", "helper"), 2)
+
+
+def test_calls_are_heard_where_first_party_code_runs_and_not_in_a_library_that_is_imported(
+    app: App,  # noqa: F811 - the fixture
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A framework calls thousands of functions while it is imported, of which none is anybody's dependency."""
+    library = tmp_path_factory.mktemp("site")
+    monkeypatch.syspath_prepend(str(library))
+    heard = (
+        "import sys\n"
+        "def heard():\n"
+        "    mine = [tool for tool in range(6) if sys.monitoring.get_tool(tool) == 'fastapi-hmr']\n"
+        "    return any(sys.monitoring.get_events(tool) for tool in mine)\n"
+    )
+    (library / "ear.py").write_text(heard)
+    (library / "framework.py").write_text("import ear\nBEFORE = ear.heard()\nimport plugin\nAFTER = ear.heard()\n")
+    app.write(
+        main="import ear\nFIRST = ear.heard()\nimport framework as f\n"
+        "app = [FIRST, f.BEFORE, f.plugin.HEARD, f.AFTER, ear.heard()]\n",
+        plugin="import ear\nHEARD = ear.heard()\n",
+    )
+    assert isinstance(app.start(), Built)
+    assert app.target == [True, False, True, False, True]
