@@ -280,10 +280,10 @@ class Logging:
         """The loggers that differ from a fresh one."""
         found = {"": self._state(logging.root)}
         for name, logger in list(logging.root.manager.loggerDict.items()):
-            if isinstance(logger, logging.Logger):
-                state = self._state(logger)
-                if state != FRESH:
-                    found[name] = state
+            if isinstance(logger, logging.Logger) and (
+                logger.handlers or logger.level or logger.filters or logger.disabled or not logger.propagate
+            ):
+                found[name] = self._state(logger)
         return found
 
     @staticmethod

@@ -171,6 +171,8 @@ _proxy: Callable[[Module], Any] = _slots[PRIVATE + "namespace_proxy"].__get__
 _hooks: Callable[[Module], Any] = _slots[PRIVATE + "hooks"].__get__
 _observer: Observer | None = None
 _thread = 0
+_paths: dict[Any, Path] = {}
+"""hmr's file signals, the other way round: it keeps one for each file for good."""
 
 
 def namespace(module: ModuleType) -> dict[str, Any]:
@@ -265,9 +267,11 @@ def forget_files(wanted: Callable[[Path], bool]) -> None:
 
 def files_read(module: Module) -> list[Path]:
     """The files that this module's load opened, by hmr's signals."""
-    wanted = {id(dependency) for dependency in load_of(module).dependencies}
     signals = cast("dict[Path, Any]", fs.fs_signals)
-    return [path for path, signal in list(signals.items()) if id(signal) in wanted]
+    if len(_paths) != len(signals):
+        _paths.clear()
+        _paths.update((signal, path) for path, signal in list(signals.items()))
+    return [_paths[one] for one in load_of(module).dependencies if one in _paths]
 
 
 def dispose(module: Module) -> None:

@@ -4,15 +4,17 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from sys import modules
 from types import FunctionType, ModuleType
-from typing import Any
+from typing import Any, Final
 
 from fastapi_hmr.engine.course import Course, Stack
 from fastapi_hmr.engine.hmr import MISSING, read_by
 from fastapi_hmr.engine.record import NAME, Record, Records
-from fastapi_hmr.engine.state import ATOMIC, How, Looker, Seen, Walker, dunder, restore
+from fastapi_hmr.engine.state import ATOMIC, How, Seen, Walker, dunder, restore
+from fastapi_hmr.engine.trail import DICT, Trail
 
 type Key = tuple[str, str | None]
 """A module and a name in it, or the whole module."""
+NOWHERE: Final[tuple[None, Trail]] = (None, Trail())
 
 
 class Influence:
@@ -30,8 +32,9 @@ class Influence:
         self._looked: dict[str, dict[str, set[str | None]]] = {}
         self._walked: dict[str, set[str | None]] = {}
         self._holders: dict[int, set[str]] = {}
-        self._kinds: dict[type, Looker | None] = {}
-        self.subclasses = False
+        home: Callable[[str], ModuleType | None] = modules.get
+        self._walker = Walker(records.__contains__, home)
+        self._trails: dict[Key, tuple[Record, Trail]] = {}
         self._old: frozenset[Record] = frozenset()
         self._kept: frozenset[Record] = frozenset()
         """Of those that are there in this pass from the beginning: earlier passes have run some of them."""
@@ -46,10 +49,23 @@ class Influence:
         self._looked.clear()
         self._walked.clear()
         self._holders.clear()
-        self._kinds.clear()
+        self._walker.forget()
+        self._trails.clear()
         self._old = frozenset(self._records.values())
         self.subclasses = any(record.classes for record in self._old)
         self.begin_pass()
+
+    @property
+    def subclasses(self) -> bool:
+        """Whether any first-party code asks for `__subclasses__`."""
+        return self._walker.subclasses
+
+    @subclasses.setter
+    def subclasses(self, asked: bool) -> None:
+        if asked != self._walker.subclasses:
+            self._walker.subclasses = asked
+            self._walker.forget()
+            self._trails.clear()
 
     def begin_pass(self) -> None:
         """The entry is about to be imported: a cold start would have run nothing yet."""
@@ -125,10 +141,18 @@ class Influence:
     def _walk(self, key: Key) -> set[int]:
         """Look at everything below `key`; return what has other contents than when last seen."""
         self._walked.setdefault(key[0], set()).add(key[1])
-        walker = self.walker()
-        kept = self._records.get(key[0]) in self._old
+        record = self._records.get(key[0])
+        if record is None:
+            return set()
+        walked, trail = self._trails.get(key, NOWHERE)
+        if walked is record and trail.same():
+            return set()
+        trail = Trail()
+        self._trails[key] = record, trail
+        kept = record in self._old
         changed = set()
-        for identity, (obj, how, contents) in self._below(walker, key).items():
+        walker = self._walker
+        for identity, (obj, how, contents) in self._below(walker, record, key[1], trail).items():
             seen = self._seen.get(identity)
             if seen is not None:
                 seen.kept |= kept
@@ -138,30 +162,30 @@ class Influence:
             elif how is seen.how and walker.differs(obj, how, seen.last, contents):
                 changed.add(identity)
                 seen.last = contents
+        if changed:
+            self._trails.clear()  # a change back must not look like none
         return changed
 
-    def walker(self) -> Walker:
-        """A walker that knows today's first-party modules."""
-        contains: Callable[[object], bool] = self._records.__contains__
-        home: Callable[[str], ModuleType | None] = modules.get
-        return Walker(contains, home, self._kinds, subclasses=self.subclasses)
-
-    def _below(self, walker: Walker, key: Key) -> dict[int, tuple[Any, How, tuple[Any, ...]]]:
-        record = self._records.get(key[0])
-        if record is None:
-            return {}
+    def _below(
+        self, walker: Walker, record: Record, name: str | None, trail: Trail | None = None
+    ) -> dict[int, tuple[Any, How, tuple[Any, ...]]]:
+        """Everything below one name of a module, or below all of it."""
         globals_ = record.globals
-        if key[1] is not None:
-            value = globals_.get(key[1])
-            return {} if id(value) in record.library else walker.walk((value,), direct=True)
+        if name is not None:
+            value = globals_.get(name)
+            if trail is not None:
+                trail.add(globals_, (lambda held: (held.get(name),),))
+            return {} if id(value) in record.library else walker.walk((value,), direct=True, trail=trail)
         own: list[Any] = []
         contents: list[Any] = [0]
-        for name, value in list(globals_.items()):
-            if not dunder(name) and not isinstance(value, ModuleType):
-                contents += (name, value)
+        if trail is not None:
+            trail.add(globals_, DICT)
+        for held, value in list(globals_.items()):
+            if not dunder(held) and not isinstance(value, ModuleType):
+                contents += (held, value)
                 if type(value) not in ATOMIC and id(value) not in record.borrowed and id(value) not in record.library:
                     own.append(value)
-        found = walker.walk(own, direct=True)
+        found = walker.walk(own, direct=True, trail=trail)
         found[id(globals_)] = (globals_, How.GLOBALS, tuple(contents))
         return found
 
@@ -179,7 +203,11 @@ class Influence:
         running = {record.name for record in self._running.stack}
         found = set()
         for name in self.below(owner):
-            if name != owner and name not in running and identity in self._below(self.walker(), (name, None)):
+            if (
+                name != owner
+                and name not in running
+                and identity in self._below(self._walker, self._records[name], None)
+            ):
                 found.add(name)
         return found
 
@@ -201,7 +229,7 @@ class Influence:
             seen = self._seen.get(id(record.globals))
             if seen is not None:
                 self._restore_globals(record, seen)
-        walker = self.walker()
+        walker = self._walker
         for seen in [seen for seen in self._seen.values() if seen.kept]:
             now = walker.contents(seen.obj, seen.how)
             if now is not None and walker.differs(seen.obj, seen.how, seen.first, now):

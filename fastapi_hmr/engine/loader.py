@@ -176,7 +176,9 @@ class ImportHook:
             # By the thousand, when an app imports its framework: only what first-party code asks for counts.
             return self._original(name, globals, locals, fromlist or (), level)
         record = tracker.records.owner(globals)
-        tracked = bool(tracker.stack) and tracker.tracks_here()
+        if record is None and not level and name in sys.modules and not self.orphaned:
+            return self._original(name, globals, locals, fromlist or (), level)  # a library's own, by the thousand too
+        tracked = tracker.tracks_here()
         if record is None and not tracked:
             return self._original(name, globals, locals, fromlist or (), level)
         base = name if not level else absolute(name, globals or {}, level)

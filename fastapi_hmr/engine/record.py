@@ -104,10 +104,8 @@ class Records:
 
     def owner(self, globals_: Mapping[str, Any] | None) -> Record | None:
         """The record whose module has exactly these globals: not an older version of it."""
-        if globals_ is None:
-            return None
-        record = self.get(globals_.get("__name__"))
-        return record if record is not None and record.globals is globals_ else None
+        record = self._by_name.get(globals_.get("__name__", "")) if globals_ is not None else None
+        return record if record is not None and namespace(record.module) is globals_ else None
 
     def add(self, record: Record) -> None:
         """Enter a record, in place of an older one of the same name."""

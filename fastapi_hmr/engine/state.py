@@ -15,6 +15,7 @@ from operator import is_
 from typing import Any, Final
 
 from fastapi_hmr.engine.hmr import MISSING, Module
+from fastapi_hmr.engine.trail import Live, Trail, views_of
 
 ATOMIC: Final = frozenset(
     (
@@ -77,25 +78,27 @@ class Seen:
 class Walker:
     """Lists the stateful objects that can be reached from a value, with their contents."""
 
-    def __init__(
-        self,
-        first_party: Callable[[object], bool],
-        home: Callable[[str], types.ModuleType | None],
-        kinds: dict[type, "Looker | None"],
-        *,
-        subclasses: bool = False,
-    ) -> None:
+    def __init__(self, first_party: Callable[[object], bool], home: Callable[[str], types.ModuleType | None]) -> None:
         self.first_party = first_party
         """Is this the name of a first-party module?"""
         self.home = home
         """The module of that name, whoever it belongs to."""
-        self.subclasses = subclasses
+        self.subclasses = False
         """Whether any first-party code asks for `__subclasses__`."""
-        self._kinds = kinds
+        self._kinds: dict[type, Looker | None] = {}
         """How to look at the objects of a type: found once, for this is asked for every object."""
+        self._views: dict[type, tuple[Live, ...] | None] = {}
+        """How to see at a glance whether they are as they were."""
 
-    def walk(self, values: Iterable[Any], *, direct: bool) -> dict[int, tuple[Any, How, Contents]]:
-        """Everything stateful below `values`. `direct`: a module holds them itself."""
+    def forget(self) -> None:
+        """Other modules are first-party, and types have come and gone."""
+        self._kinds.clear()
+        self._views.clear()
+
+    def walk(
+        self, values: Iterable[Any], *, direct: bool, trail: Trail | None = None
+    ) -> dict[int, tuple[Any, How, Contents]]:
+        """Everything stateful below `values`. `direct`: a module holds them itself. `trail` gets what is come past."""
         found: dict[int, tuple[Any, How, Contents]] = {}
         kinds = self._kinds
         todo: list[tuple[Any, Looker, int, bool]] = []
@@ -108,6 +111,8 @@ class Walker:
             if id(value) in found:
                 continue
             seen = looker(self, value, held)
+            if trail is not None and (seen is not None or looker is not _function):
+                trail.add(value, self._seen_by(type(value), looker))
             if seen is None:
                 continue
             how, contents, below, ours = seen
@@ -127,6 +132,12 @@ class Walker:
         looker = self._classify(type(value))
         look = None if looker is None else looker(self, value, how is How.LENIENT)
         return None if look is None else look[1]
+
+    def _seen_by(self, kind: type, looker: "Looker") -> tuple[Live, ...] | None:
+        if kind not in self._views:
+            unseen = looker is _special or kind is functools.partial or (looker is _class and self.subclasses)
+            self._views[kind] = None if unseen else views_of(kind, slots=looker is _own)
+        return self._views[kind]
 
     def _classify(self, kind: type) -> "Looker | None":
         looker: Looker | None

@@ -1,0 +1,119 @@
+"""Trail: what a walk came past, so that the next walk over the same objects is a comparison of identities.
+
+Looking at state before and after each module runs is most of what an update costs over a cold start, and nearly always
+nothing has changed.  What was reached is a function of the contents of what was come past; so where all of those are
+the very same objects in the same places, a second walk would find what the first found.
+"""
+
+import types
+from collections import deque
+from collections.abc import Callable, Iterable, Sized
+from operator import is_
+from typing import Any, Final, Protocol
+
+
+class View(Sized, Iterable[Any], Protocol):
+    """Values in a fixed order."""
+
+
+type Live = Callable[[Any], View]
+"""Gets what an object holds at the moment."""
+
+
+def _itself(value: Any) -> View:
+    return value  # type: ignore[no-any-return]  # a list, a set, a deque
+
+
+def _class_values(value: Any) -> View:
+    return vars(value).values()  # type: ignore[no-any-return]
+
+
+def _attribute_values(value: Any) -> View:
+    return object.__getattribute__(value, "__dict__").values()  # type: ignore[no-any-return]
+
+
+def _proxy_keys(value: Any) -> View:
+    return value.keys()  # type: ignore[no-any-return]
+
+
+def _proxy_values(value: Any) -> View:
+    return value.values()  # type: ignore[no-any-return]
+
+
+def _cells(value: Any) -> View:
+    return [cell.cell_contents for cell in value.__closure__ or () if not empty(cell)]
+
+
+def _defaults(value: Any) -> View:
+    return (
+        *(value.__defaults__ or ()),
+        *(value.__kwdefaults__ or {}).values(),
+        *value.__dict__,
+        *value.__dict__.values(),
+    )
+
+
+NEVER: Final[tuple[Live, ...]] = ()
+"""Holds the same for as long as it lives."""
+DICT: Final[tuple[Live, ...]] = (dict.keys, dict.values)
+PROXY: Final[tuple[Live, ...]] = (_proxy_keys, _proxy_values)
+ITEMS: Final[tuple[Live, ...]] = (_itself,)
+CLASS: Final[tuple[Live, ...]] = (_class_values,)
+INSTANCE: Final[tuple[Live, ...]] = (_attribute_values,)
+FUNCTION: Final[tuple[Live, ...]] = (_cells, _defaults)
+
+
+def empty(cell: types.CellType) -> bool:
+    """Whether a cell of a closure has not been filled yet."""
+    try:
+        cell.cell_contents  # noqa: B018 - asking is the only way to know
+    except ValueError:
+        return True
+    return False
+
+
+class Trail:
+    """What one walk came past."""
+
+    def __init__(self) -> None:
+        self._steps: list[tuple[Live, Any, tuple[Any, ...]]] = []
+        self._whole = True
+
+    def add(self, value: Any, views: tuple[Live, ...] | None) -> None:
+        """An object that was come past; without `views` nobody can tell at a glance whether it is the same."""
+        if views is None:
+            self._whole = False
+        elif self._whole:
+            self._steps += [(live, value, tuple(live(value))) for live in views]
+
+    def same(self) -> bool:
+        """Whether a walk would find now what it found then."""
+        if not self._whole:
+            return False
+        for live, value, then in self._steps:
+            now = live(value)
+            if len(now) != len(then) or not all(map(is_, now, then)):
+                return False
+        return True
+
+
+def views_of(kind: type, *, slots: bool) -> tuple[Live, ...] | None:
+    """How to see at a glance whether an object of a type is as it was; None where that can't be seen.
+
+    `slots`: whether attributes in slots count too.
+    """
+    if issubclass(kind, dict):
+        return DICT
+    if issubclass(kind, (tuple, frozenset)) or kind in {types.MethodType, types.BuiltinFunctionType}:
+        return NEVER
+    if kind is types.MappingProxyType:
+        return PROXY
+    if issubclass(kind, (list, set, deque)):
+        return ITEMS
+    if issubclass(kind, type):
+        return CLASS
+    if kind is types.FunctionType:
+        return FUNCTION
+    if slots and any("__slots__" in vars(base) for base in kind.__mro__):
+        return None
+    return INSTANCE if kind.__dictoffset__ else NEVER
