@@ -36,6 +36,8 @@ class Effect:
     """What it adds to, where the order of the entries shows: it can be undone and redone to come last."""
     written: dict[str, str | None] = field(default_factory=dict)
     """Environment variables and what they were set to."""
+    replaced: dict[str, str | None] = field(default_factory=dict)
+    """And what they were before."""
     threads: tuple[threading.Thread, ...] = ()
     """Threads started: only a new process is rid of them."""
     touches: frozenset[str] = frozenset()
@@ -100,6 +102,7 @@ class Environ:
             lambda: put(old, new),
             frozenset((("environ", key),)),
             written={key: new},
+            replaced={key: old},
         )
 
 

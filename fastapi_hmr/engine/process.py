@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from sys import modules
@@ -119,6 +120,11 @@ class Process:
             record.effects.append(effect)
             record.changed |= effect.touches - {record.name}
             self.on_effect(effect)
+
+    def variable(self, key: str) -> str | None:
+        """An environment variable, asked for by nobody."""
+        with self._looking():
+            return os.environ.get(key)
 
     def number(self, effect: Effect) -> None:
         """An effect is the latest of all."""

@@ -45,6 +45,8 @@ class Record:
     """First-party modules whose functions it called: it may know what others had changed in them by then."""
     effects: list[Any] = field(default_factory=list)
     """What it did to the process and to libraries, in order (effects.Effect)."""
+    variables: dict[str, tuple[str | None, int]] = field(default_factory=dict)
+    """Environment variables that it asked for: what it found, and how many import statements it had made by then."""
     repeated: bool = False
     """It ran more than once for one generation: after a failure, for each of its importers."""
     classes: bool = False

@@ -303,6 +303,8 @@ class Tracker:
             return
         if key is None or isinstance(key, str):
             self.course.asks(key)
+            if key is not None and not self.in_library():
+                self.course.note_variable(self.stack[-1], key)
             for record in self._first_party_frames(frame):
                 self.records.note(record, ENVIRON, key)
 

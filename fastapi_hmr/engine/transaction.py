@@ -149,6 +149,7 @@ class Transaction:
             more |= self._tracker.influence.early & kept
         more |= self._planner.sharing(fresh) & kept
         if self._mechanisms.probes:
+            more |= self._tracker.course.mistaken & kept
             more |= self._planner.environment(dropped, fresh) & kept
         if sys.path != self._path:
             more |= self._planner.moved(kept)

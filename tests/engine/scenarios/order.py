@@ -169,6 +169,25 @@ SCENARIOS = [
         ],
     },
     {
+        "id": "x-variable-set-and-asked-for-by-kept-modules",
+        "note": "neither changes, but the order in which main imports them",
+        "files": {
+            "main.py": "import other, asks, sets\ndef observe(): return asks.A\n",
+            "asks.py": "import os\nA = os.getenv('ORDER_E', 'none')\n",
+            "sets.py": "import os\nos.environ['ORDER_E'] = '1'\n",
+            "other.py": "N = 1\n",
+        },
+        "entry": "main:observe",
+        "steps": [
+            {"write": {"main.py": "import other, sets, asks\ndef observe(): return asks.A\n"}},
+            {"write": {"other.py": "N = 2\n"}, "must_not_execute": ["asks.py", "sets.py"]},
+            {"write": {"main.py": "import other, asks, sets\ndef observe(): return asks.A\n"}},
+            {"write": {"other.py": "N = 3\n"}, "must_not_execute": ["asks.py", "sets.py"]},
+            {"name": "by way of another", "write": {"other.py": "import sets\n"}},
+            {"name": "no more", "write": {"other.py": "N = 4\n"}},
+        ],
+    },
+    {
         "id": "x-variable-that-a-listing-would-show",
         "files": {
             "main.py": "import early, lists\ndef observe(): return lists.shown()\n",
