@@ -26,6 +26,9 @@ def take_up() -> None:
     global _before
     before, _before = _before, None
     _restore(before)
+    if before is not None and not gc.get_freeze_count():  # the app may have frozen objects for reasons of its own
+        gc.freeze()
+        gc.unfreeze()  # they are old now, as if looked at, or the next collection would look at all of them
 
 
 @contextmanager
@@ -48,10 +51,5 @@ def _raise() -> Thresholds | None:
 
 
 def _restore(thresholds: Thresholds | None) -> None:
-    if thresholds is None:
-        return
-    if gc.get_threshold()[0] == RARELY:
+    if thresholds is not None and gc.get_threshold()[0] == RARELY:
         gc.set_threshold(*thresholds)
-    if not gc.get_freeze_count():  # the app may have frozen objects for reasons of its own
-        gc.freeze()
-        gc.unfreeze()  # they are old now, as if looked at, or the next collection would look at all of them
