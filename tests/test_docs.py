@@ -134,7 +134,7 @@ def test_the_settings_snippet_sets(project: Project) -> None:
     server = Server(hmr_argv("main:app"), project.root, port=port)
     try:
         server.wait_ready()
-        assert "pages     refresh after each save" in server.output
+        server.wait_for_line("pages     refresh after each save")
     finally:
         server.stop()
 

@@ -93,7 +93,7 @@ def test_each_save_is_one_refresh_or_none(
         page.wait_for_timeout(500)  # a second refresh would come now
         assert loads(page) == (2 if wrapped or reload else 1)
         assert page.inner_text("p") == (expected if wrapped or reload else "one one")
-        assert f"  {edit}  " in server.output, "the edit is served by the step that it is meant to test"
+        server.wait_for_line(f"  {edit}  ")  # the edit is served by the step that it is meant to test
     finally:
         server.stop()
 
