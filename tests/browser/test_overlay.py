@@ -1,6 +1,7 @@
 """The overlay and the error pages, as a person meets them."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
 from fastapi_hmr.browser.pages import error_response
-from fastapi_hmr.tracebacks import ErrorReport
+from fastapi_hmr.tracebacks import ErrorReport, place
 from tests.browser.driving import loads, ready, shows, state, visit
 from tests.browser.site import REPORT, Site, document
 
@@ -61,7 +62,8 @@ def test_overlay_shows_text_as_text(failed: Page) -> None:
 def test_overlay_marks_the_failing_columns(failed: Page) -> None:
     """In the line that failed."""
     assert failed.inner_text(f"{OVERLAY} code.hit mark") == "1 / 0"
-    assert failed.locator(f"{OVERLAY} section").first.inner_text().startswith("/app/my code.py:3 in total")
+    shown = failed.locator(f"{OVERLAY} section").first.inner_text()
+    assert shown.startswith(f"{place(REPORT.frames[1], Path.cwd())} in total")
 
 
 def test_overlay_counts_columns_in_characters(plain: Site, page: Page) -> None:

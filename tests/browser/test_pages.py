@@ -7,7 +7,7 @@ import pytest
 
 from fastapi_hmr.browser.guard import Hosts
 from fastapi_hmr.browser.pages import as_payload, asset, error_response, exception_page, report_page
-from fastapi_hmr.tracebacks import ErrorReport, Frame, SourceLine
+from fastapi_hmr.tracebacks import ErrorReport, Frame, SourceLine, place
 from tests.browser.asgi import scope_of
 from tests.browser.site import REPORT
 
@@ -78,7 +78,8 @@ def test_page_marks_the_failing_columns_and_folds_library_frames() -> None:
 def test_page_links_to_the_editor(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the editor is known, a place is a link."""
     monkeypatch.setenv("FASTAPI_HMR_EDITOR", "vscode")
-    assert '<a href="vscode://file/app/my%20code.py:3:12">/app/my code.py:3</a>' in report_page(REPORT, 503)
+    shown = place(REPORT.frames[1], Path.cwd())
+    assert f'<a href="vscode://file/app/my%20code.py:3:12">{shown}</a>' in report_page(REPORT, 503)
     monkeypatch.setenv("FASTAPI_HMR_EDITOR", "none")
     assert "<a " not in report_page(REPORT, 503)
 
