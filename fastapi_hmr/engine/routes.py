@@ -16,6 +16,7 @@ number in tests/engine/test_routes.py; where a version lacks one, FastAPI does a
  5. `fastapi.routing.compile_path`: Starlette's, pure but for `starlette.convertors.CONVERTOR_TYPES`.
  6. `fastapi._compat.v2.ModelField.__post_init__`, which sets `_type_adapter` and nothing else, from `config` and from what
     `fastapi._compat.v2.asdict(field_info)` gives: `annotation`, `metadata`, `attributes`.
+ 7. For a model without settings and of which the field says nothing but a name, that TypeAdapter has the model's schema.
 """
 
 import dataclasses
@@ -107,24 +108,69 @@ class Routes:
         self._replace(included, "_build_effective_context", build_later)
 
     def _share(self, compat: Any) -> None:
-        field_class, asdict = compat.ModelField, compat.asdict
+        field_class, adapter_class = compat.ModelField, compat.TypeAdapter
         complete = field_class.__post_init__
+        unset = compat.asdict(compat.FieldInfo(annotation=int))["attributes"]
+        fields = Fields(compat.asdict, unset, compat.BaseModel.__get_pydantic_core_schema__.__func__)
 
         def complete_shared(field: Any) -> None:
-            key = adapter_key(field, asdict) if self._sharing else None
-            known = self._adapters.get(key) if key is not None else None
-            if known is not None:
-                field._type_adapter = known[0]  # noqa: SLF001 - ledger 6
+            found = fields.look(field) if self._sharing else None
+            if found is None:
+                complete(field)
                 return
-            complete(field)
-            adapter = field._type_adapter  # noqa: SLF001 - ledger 6
-            if key is not None and adapter.pydantic_complete:
-                self._adapters[key] = (
-                    adapter,
-                    validator_of(field.field_info.annotation),
-                )  # kept, so that its id stays its own
+            key, validator, bare = found
+            known = self._adapters.get(key)
+            if known is None:
+                if bare:
+                    field._type_adapter = adapter_class(field.field_info.annotation)  # noqa: SLF001 - ledger 6
+                else:
+                    complete(field)
+                known = field._type_adapter, validator  # noqa: SLF001 - ledger 6; the validator is kept, and so is its id
+                if known[0].pydantic_complete:
+                    self._adapters[key] = known
+            field._type_adapter = known[0]  # noqa: SLF001 - ledger 6
 
         self._replace(field_class, "__post_init__", complete_shared)
+
+
+class Fields:
+    """Tells which fields get equal TypeAdapters."""
+
+    def __init__(self, asdict: Callable[[Any], dict[str, Any]], unset: dict[str, Any], schema: object) -> None:
+        self._asdict = asdict
+        self._schema = schema
+        """How pydantic makes the schema of a model that does not make its own."""
+        self._unset = unset
+        """The attributes of a field of which nothing was said."""
+        self._nameless = {name: value for name, value in unset.items() if "alias" in name}
+
+    def look(self, field: Any) -> tuple[Any, Any, bool] | None:
+        """What decides about a field's TypeAdapter, the validator of its model, and whether it is the model's own.
+
+        None where it may depend on more than can be compared.  A model is told by its validator too, for
+        `model_rebuild()` makes another.  A name makes no difference: the field that has it is not within a model.
+        """
+        annotation = field.field_info.annotation
+        validator = getattr(annotation, "__pydantic_validator__", None) if isinstance(annotation, type) else None
+        if field.config is not None or not (validator is not None or id(annotation) in SIMPLE_IDS):
+            return None
+        info = self._asdict(field.field_info)
+        metadata, attributes = info["metadata"], {**info["attributes"], **self._nameless}
+        values = tuple(attributes.values())
+        kinds = tuple(map(type, values))
+        if not SIMPLE.issuperset(kinds) or any(type(one).__module__ != "annotated_types" for one in metadata):
+            return None
+        key = (id(annotation), id(validator), *metadata, *attributes, *values, *kinds)
+        try:
+            hash(key)
+        except TypeError:
+            return None
+        bare = validator is not None and not metadata and attributes == self._unset and self._is_own(annotation)
+        return key, validator, bare
+
+    def _is_own(self, model: Any) -> bool:
+        """Whether FastAPI's TypeAdapter of a model would have the very schema, and settings, of the model."""
+        return not model.model_config and model.__get_pydantic_core_schema__.__func__ is self._schema
 
 
 class Later:
@@ -195,31 +241,3 @@ def remembering(compile_path: Callable[[str], Any], convertors: dict[str, Any]) 
         return regex, path_format, dict(of_path)
 
     return compile_path_once
-
-
-def adapter_key(field: Any, asdict: Callable[[Any], dict[str, Any]]) -> Any:
-    """What decides about a field's TypeAdapter; None where it may depend on more than can be compared.
-
-    A model is told by its validator too: `model_rebuild()` makes another.
-    """
-    annotation = field.field_info.annotation
-    validator = validator_of(annotation)
-    if field.config is not None or not (validator is not None or id(annotation) in SIMPLE_IDS):
-        return None
-    info = asdict(field.field_info)
-    if not all(type(constraint).__module__ == "annotated_types" for constraint in info["metadata"]):
-        return None
-    given = info["attributes"].items()
-    if not all(type(value) in SIMPLE or type(value).__name__ == "PydanticUndefinedType" for _, value in given):
-        return None
-    key = id(annotation), id(validator), *info["metadata"], *((name, type(value), value) for name, value in given)
-    try:
-        hash(key)
-    except TypeError:
-        return None
-    return key
-
-
-def validator_of(annotation: Any) -> Any:
-    """The validator of a pydantic model, None for anything else."""
-    return getattr(annotation, "__pydantic_validator__", None) if isinstance(annotation, type) else None

@@ -235,7 +235,7 @@ def _class(walker: Walker, value: type, _direct: bool) -> Look | None:
         return None
     members = [item for item in list(vars(value).items()) if not dunder(item[0]) or item[0] in PYDANTIC]
     heirs = " ".join(map(str, map(id, type.__subclasses__(value)))) if walker.subclasses else ""
-    below = [member for _, member in members]
+    below = [member for name, member in members if name not in PYDANTIC]  # made anew by a rebuild, and only then
     return How.EXACT, (heirs, *itertools.chain.from_iterable(members)), below, True
 
 

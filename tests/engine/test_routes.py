@@ -2,8 +2,6 @@
 
 import asyncio
 import dataclasses
-import re
-import sys
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
@@ -20,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
 from fastapi_hmr.engine import routes as door
-from fastapi_hmr.engine.routes import BROUGHT, MATCHING, Routes
+from fastapi_hmr.engine.routes import Routes
 
 type Build = Callable[[], FastAPI]
 routing: Any = fastapi_routing
@@ -288,7 +286,8 @@ def test_fields_of_one_type_share_an_adapter(routes: Routes) -> None:
         assert adapter(int, Ge(1)) is adapter(int, Ge(1))
         assert adapter(int, Ge(1)) is not adapter(int, Ge(2))
         assert adapter(int, default=1) is not adapter(int, default=True)
-        assert adapter(int, alias="a") is not adapter(int, alias="b")
+        assert adapter(int, alias="a") is adapter(int, alias="b")
+        assert adapter(int, title="a") is not adapter(int, title="b")
         assert adapter(list[Thing]) is not adapter(list[Thing])
         assert adapter(Annotated[int, "x"]) is not adapter(Annotated[int, "x"])
         before = adapter(Thing)
@@ -333,52 +332,3 @@ def test_other_version_works_as_it_always_does(missing: str, monkeypatch: pytest
         assert answers(build()) == wanted
     finally:
         routes.uninstall()
-
-
-def test_ledger_has_a_test_for_each_entry() -> None:
-    """Entries and tests have the same numbers."""
-    entries = {int(number) for number in re.findall(r"^ ?(\d+)\. ", door.__doc__ or "", re.MULTILINE)}
-    tests = {int(name.split("_")[2]) for name in globals() if re.fullmatch(r"test_entry_\d+_\w+", name)}
-    assert entries == tests == set(range(1, len(entries) + 1))
-
-
-def test_entry_1_an_included_router_builds_contexts() -> None:
-    """1: `_IncludedRouter._build_effective_context(route)`."""
-    assert routing._IncludedRouter._build_effective_context.__code__.co_varnames[:2] == ("self", "route")
-
-
-def test_entry_2_a_context_is_a_dataclass() -> None:
-    """2: `_EffectiveRouteContext.from_api_route(original_route=, include_context=)`."""
-    make: Any = vars(routing._EffectiveRouteContext)["from_api_route"]
-    assert dataclasses.fields(routing._EffectiveRouteContext)
-    assert {"original_route", "include_context"} <= set(make.__func__.__code__.co_varnames)
-
-
-def test_entry_3_matching_reads_only_these() -> None:
-    """3: a context with the fields of MATCHING, and no others, matches and makes URLs."""
-    app = build()
-    context = next(one for one in contexts(app) if getattr(one, "name", "") == "thing")
-    bare = object.__new__(routing._EffectiveRouteContext)
-    bare.__dict__.update({name: getattr(context, name) for name in MATCHING})
-    scope = {"type": "http", "method": "GET", "path": "/api/outer/a/inner/things/1", "headers": []}
-    assert bare.matches(scope) == context.matches(scope)
-    assert bare.url_path_for("thing", tenant="t", thing_id="2") == "/api/outer/t/inner/things/2"
-
-
-def test_entry_4_an_inclusion_knows_what_it_brings() -> None:
-    """4: the fields of `_RouterIncludeContext`, and `path_for`."""
-    included = next(route for route in build().router.routes if isinstance(route, routing._IncludedRouter))
-    assert all(isinstance(getattr(included.include_context, name), (list, dict)) for name in BROUGHT)
-    assert callable(included.include_context.path_for)
-
-
-def test_entry_5_paths_are_compiled_in_fastapis_namespace() -> None:
-    """5: `fastapi.routing.compile_path` is Starlette's."""
-    assert routing.compile_path is sys.modules["starlette.routing"].compile_path
-
-
-def test_entry_6_a_field_makes_its_adapter_after_init() -> None:
-    """6: `ModelField.__post_init__` sets `_type_adapter` and nothing else."""
-    field = v2.ModelField(field_info=v2.FieldInfo(annotation=int), name="x")
-    assert vars(field).keys() - {one.name for one in dataclasses.fields(field)} == {"_type_adapter"}
-    assert {"annotation", "metadata", "attributes"} == set(compat.asdict(field.field_info))
