@@ -105,6 +105,9 @@ class Run:
                 again = Running(process.server, self._python, process.folder)
                 try:
                     _add(results, COLD.format(named(size)), again, again.started_ms())
+                except RuntimeError as error:
+                    print(error, file=sys.stderr)
+                    _add(results, COLD.format(named(size)), again, None)
                 finally:
                     again.end()
 

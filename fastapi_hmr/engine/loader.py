@@ -10,7 +10,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, cast
 
-from fastapi_hmr.engine import hmr
+from fastapi_hmr.engine import bytecode, hmr
 from fastapi_hmr.engine.hmr import Module
 from fastapi_hmr.engine.record import Record
 from fastapi_hmr.engine.tracking import Tracker
@@ -19,21 +19,27 @@ from fastapi_hmr.engine.tracking import Tracker
 class Codes:
     """Compiled code by path and bytes: a module that runs again unchanged is not compiled again.
 
-    Python's own cache is not asked: it trusts a `.pyc` by the second and the size of the source. Kept is a copy: each
-    execution has code objects of its own, by which its functions can be told from those of other generations.
+    Kept is a copy: each execution has code objects of its own, by which its functions can be told from those of other
+    generations.
     """
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[bytes, bytes]] = {}
 
-    def get(self, path: str, source: bytes) -> CodeType:
-        """The code of a source file."""
+    def get(self, loader: SourceFileLoader, source: bytes) -> CodeType:
+        """The code of a loader's file."""
+        path = loader.path
         known = self._known.get(path)
         if known is not None and known[0] == source:
             return cast("CodeType", marshal.loads(known[1]))  # noqa: S302 - our own copy
         linecache.checkcache(path)
-        code = compile(source, path, "exec", dont_inherit=True)
-        self._known[path] = (source, marshal.dumps(code))
+        cached = bytecode.read(path, source)
+        code = None if cached is None else bytecode.load(cached, path)
+        if code is None or cached is None:
+            code = compile(source, path, "exec", dont_inherit=True)
+            cached = marshal.dumps(code)
+            bytecode.write(loader, path, source, cached)
+        self._known[path] = (source, cached)
         return code
 
 
@@ -54,13 +60,15 @@ class Loader(SourceFileLoader):
         tracker = self._tracker
         module = cast("Module", module)
         tracker.order += 1
-        source = self._source()
+        with self._tracker.reading():
+            source = self.get_data(self.path)
         record = Record(self.name, Path(self.path).resolve(), module, tracker.order, source)
         tracker.begin(record)
         failed = True
         try:
             with hmr.running(module):
-                record.code = code = self._codes.get(self.path, source)
+                with tracker.reading():
+                    record.code = code = self._codes.get(self, source)
                 record.classes = mentions(code, "__subclasses__")
                 tracker.influence.subclasses |= record.classes
                 tracker.on_code(code)
@@ -69,13 +77,6 @@ class Loader(SourceFileLoader):
             failed = False
         finally:
             tracker.end(record, failed=failed)
-
-    def _source(self) -> bytes:
-        self._tracker.quiet = True
-        try:
-            return self.get_data(self.path)
-        finally:
-            self._tracker.quiet = False
 
 
 def mentions(code: CodeType, name: str) -> bool:

@@ -93,6 +93,15 @@ class Tracker:
         """Whether hmr should track this file, which is being opened."""
         return bool(self.stack) and not self.quiet and self.places.owns(path)
 
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """While inside, we are reading ourselves."""
+        quiet, self.quiet = self.quiet, True
+        try:
+            yield
+        finally:
+            self.quiet = quiet
+
     def tracks_here(self) -> bool:
         """Whether this thread is importing something."""
         return bool(self.stack) and get_ident() == self._thread
@@ -343,11 +352,8 @@ class Tracker:
         self.asked.add(path)
 
     def _quietly[T](self, ask: Callable[[Path], T], path: Path) -> T:
-        quiet, self.quiet = self.quiet, True
-        try:
+        with self.reading():
             return ask(path)
-        finally:
-            self.quiet = quiet
 
     def _first_party_frames(self, frame: FrameType | None) -> Iterable[Record]:
         """The module under way, and those whose functions it called on the way here."""
