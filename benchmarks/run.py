@@ -17,19 +17,17 @@ type Results = dict[str, dict[str, list[float | None]]]
 """By row and server: the samples."""
 
 COLD, IDLE, FAILED = "cold start, {}, ms", "idle, 1 route, % of a core", "failed requests per save, {}"
-IDLE_S = 5.0
 
 
 class Plan(NamedTuple):
-    """How much is measured."""
+    """How much is measured: by the number of routes, how many saves of each kind and how many starts."""
 
-    sizes: tuple[int, ...] = (1, 200, 2000)
-    saves: int = 5
-    starts: int = 5
-    idle_s: float = IDLE_S
+    sizes: dict[int, tuple[int, int]]
+    idle_s: float
 
 
-QUICK = Plan((1,), 2, 1, 1.0)
+FULL = Plan({1: (5, 5), 200: (3, 3), 2000: (3, 1)}, 5.0)
+QUICK = Plan({1: (2, 1)}, 1.0)
 EDITS: dict[str, apps.Edit] = {
     "body of a handler": apps.body,
     "signature of a handler": apps.signature,
@@ -74,7 +72,7 @@ class Run:
         with contextlib.ExitStack() as stack:
             processes = self._up(servers, size, folder, stack)
             for row, edit in edits(size).items():
-                for _ in range(self._plan.saves):
+                for _ in range(self._plan.sizes[size][0]):
                     for process in processes:
                         time.sleep(0.3 + self._random.random() / 4)  # at no fixed phase of a server that polls
                         self._token += 1
@@ -100,7 +98,7 @@ class Run:
             first = self._up(servers, size, folder, stack)
             if size == 1:
                 self._idle(results, first)
-        for _ in range(self._plan.starts):
+        for _ in range(self._plan.sizes[size][1]):
             for process in first:
                 again = Running(process.server, self._python, process.folder)
                 try:
