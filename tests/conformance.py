@@ -29,7 +29,7 @@ class Engine:
             module=module,
             resolve=self.resolve,
             cold=[sys.executable, "-W", "ignore", "-c", code],
-            import_timeout=1.5,
+            import_timeout=5.0,
             mechanisms=self.mechanisms,
         )
 
