@@ -29,7 +29,10 @@ def _class_values(value: Any) -> View:
 
 
 def _attribute_values(value: Any) -> View:
-    return object.__getattribute__(value, "__dict__").values()  # type: ignore[no-any-return]
+    try:
+        return object.__getattribute__(value, "__dict__").values()  # type: ignore[no-any-return]
+    except AttributeError:  # the class knows better than the object, or says so in vain: a TypeVar
+        return ()
 
 
 def _proxy_keys(value: Any) -> View:

@@ -62,4 +62,15 @@ SCENARIOS = [
             {"write": {"heir.py": "import base\nclass Heir(base.Base): N = 3\nSEEN = base.STORE.all()\n"}},
         ],
     },
+    {
+        "id": "x-type-variable-in-a-module-that-is-called",
+        "note": "it has no attributes of its own to look at, though others of its kind may",
+        "files": {
+            "main.py": "import user\ndef observe(): return user.SEEN\n",
+            "kept.py": "from typing import TypeVar\nT = TypeVar('T')\nITEMS = []\ndef add(item: T) -> list[T]:\n    ITEMS.append(item)\n    return list(ITEMS)\n",
+            "user.py": "import kept\nSEEN = kept.add(1)\n",
+        },
+        "entry": "main:observe",
+        "steps": [{"write": {"user.py": "import kept\nSEEN = kept.add(2)\n"}}],
+    },
 ]
