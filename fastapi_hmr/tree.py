@@ -53,11 +53,11 @@ class Tree:
         self.partial = self.partial or left <= 0
         return found
 
-    def follow(self, folders: Iterable[Path]) -> bool:
-        """Take in those of these folders that are below a root and were left out; whether there were any."""
+    def follow(self, folders: Iterable[Path]) -> list[Path] | None:
+        """Take in those of these folders that are below a root and were left out: the files there, None for none."""
         before = len(self.folders)
-        self.scan([folder for folder in folders if self.lacks(folder) and not self.ignore(folder)])
-        return len(self.folders) > before
+        found = self.scan([folder for folder in folders if self.lacks(folder) and not self.ignore(folder)])
+        return found if len(self.folders) > before else None
 
     def lacks(self, folder: Path) -> bool:
         """Whether a folder below a root is not being watched, perhaps because it is ignored."""

@@ -15,6 +15,7 @@ import os
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -34,6 +35,8 @@ POLL_MS = 200
 BURST = 5
 """A batch of this many files is the start of a checkout or a formatter run: it is worth waiting for the rest."""
 BURST_QUIET_S = 0.04
+END_S = 1.0
+"""For the thread to notice that it is to end: it looks at every step."""
 RETRY_S = 0.5
 """Pause before a watch that failed begins anew."""
 EMPTY_FILE_TRIES = 10
@@ -92,7 +95,9 @@ class Watcher:
         self._tree = Tree(roots, ignore, entries)
         self._wanted: set[Path] = set()
         self._bell = Path(tempfile.mkdtemp(prefix="fastapi-hmr-")) if self._tree.partial else None
+        self._since = time.time()
         self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
         self._pending: dict[Path, FileChange] = {}
         self._news = asyncio.Event()  # there is something to take
         self._tick = asyncio.Event()  # something more has come
@@ -141,8 +146,8 @@ class Watcher:
     async def watch(self) -> AsyncIterator[frozenset[FileChange]]:
         """Yield batches of changes until closed."""
         loop = asyncio.get_running_loop()
-        thread = threading.Thread(target=self._run, args=(loop,), name="fastapi-hmr watcher", daemon=True)
-        thread.start()
+        self._thread = threading.Thread(target=self._run, args=(loop,), name="fastapi-hmr watcher", daemon=True)
+        self._thread.start()
         try:
             while not self._stop.is_set():
                 await self._news.wait()
@@ -153,8 +158,10 @@ class Watcher:
             self.close()
 
     def close(self) -> None:
-        """Stop watching; the thread ends by itself within a step."""
+        """Stop watching; the thread ends within a step: in native code it must not outlive the interpreter."""
         self._stop.set()
+        if self._thread is not None:
+            self._thread.join(END_S)
         if self._bell is not None:
             shutil.rmtree(self._bell, ignore_errors=True)
 
@@ -211,20 +218,29 @@ class Watcher:
     def _look(self, loop: asyncio.AbstractEventLoop, pace: Pace) -> None:
         """Wait for news, and keep what it means."""
         news = self._native.watch(1600, pace.step_ms(), PACE_MS, self._stop)
-        if not isinstance(news, set):
-            return  # "timeout": what the step is to be; "signal" is the main thread's business, "stop" the end
-        pace.news()
-        if self._wanted:
-            wanted, self._wanted = self._wanted, set()
-            if self._tree.follow(wanted):
-                self._reopen()
-        changes = self._translate(news)
+        changes = self._followed()
+        if isinstance(
+            news, set
+        ):  # "timeout": what the step is to be; "signal" is the main thread's business, "stop" the end
+            pace.news()
+            changes += self._translate(news)
         if changes:
             with self._lock:
                 for change in changes:
                     self._pending[change.path] = _merge(self._pending.get(change.path), change)
             with contextlib.suppress(RuntimeError):  # the loop closed while we were busy: nobody to tell
                 loop.call_soon_threadsafe(self._announce)
+
+    def _followed(self) -> list[FileChange]:
+        """Begin to watch what is wanted; what was saved there before anybody looked is a change too."""
+        if not self._wanted:
+            return []
+        wanted, self._wanted = self._wanted, set()
+        files = self._tree.follow(wanted)
+        if files is None:
+            return []
+        self._reopen()
+        return [FileChange("modified", file) for file in files if _modified(file) >= self._since]
 
     def _translate(self, news: set[tuple[int, str]]) -> list[FileChange]:
         """Events of the native core as changes of files; folders that came or went change what is watched."""
@@ -287,6 +303,13 @@ def _merge(old: FileChange | None, new: FileChange) -> FileChange:
     if old is None or old.kind == "modified" or new.kind == "deleted":
         return new
     return FileChange("added", new.path)
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # gone again: its folder is watched by now
+        return 0.0
 
 
 def _is_empty(path: Path) -> bool:

@@ -23,9 +23,10 @@ assert gc.get_threshold()[0] == collector.RARELY
 collector.take_up()
 assert gc.get_threshold() == (700, 10, 10)
 """,
-    "what was made meanwhile is old: the next collection does not look at it": """
-with collector.paused():
-    made = [[] for _ in range(5000)]
+    "what a start made is old: the next collection does not look at it": """
+collector.put_off()
+made = [[] for _ in range(5000)]
+collector.take_up()
 old = set(map(id, gc.get_objects(generation=2)))
 assert all(id(each) in old for each in made)
 assert gc.get_freeze_count() == 0
@@ -45,8 +46,8 @@ assert gc.get_threshold()[0] == 0
 frozen = [[] for _ in range(100)]
 gc.freeze()
 count = gc.get_freeze_count()
-with collector.paused():
-    pass
+collector.put_off()
+collector.take_up()
 assert count and gc.get_freeze_count() == count
 """,
 }
