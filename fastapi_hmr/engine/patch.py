@@ -22,6 +22,7 @@ from fastapi_hmr.engine.patch_checks import Checks, docstring
 from fastapi_hmr.engine.patch_holders import Holders, Index, find
 from fastapi_hmr.engine.patch_record import RunRecord
 from fastapi_hmr.engine.patch_source import Source, recompile
+from fastapi_hmr.engine.patch_templates import Namespaces
 from fastapi_hmr.engine.syntax import Pair, Structural, class_notes, compare, same_tree
 from fastapi_hmr.events import ReloadLevel
 
@@ -126,9 +127,17 @@ class Patch:
 
 
 def plan(
-    old: Source, new: bytes, namespace: Mapping[str, object], record: RunRecord, index: Index
+    old: Source,
+    new: bytes,
+    namespace: Mapping[str, object],
+    record: RunRecord,
+    index: Index,
+    others: Namespaces = (),
 ) -> Patch | NotPatchable:
-    """Decide whether a saved file can be served by patching the module that runs `old` in `namespace`."""
+    """Decide whether a saved file can be served by patching the module that runs `old` in `namespace`.
+
+    `others` are the namespaces of all modules.
+    """
     if not record.available:
         return NotPatchable("other tools hold all places of sys.monitoring, so nobody knows what ran")
     if record.source_was_read(old.filename):
@@ -149,7 +158,7 @@ def plan(
     caches: tuple[Cache, ...] = ()
     changed = tuple(pair.old.co_qualname for pair in result.pairs if pair.changed)
     if changed:
-        checks = Checks(old, namespace, record, index)
+        checks = Checks(old, namespace, record, index, others)
         reason = checks.refusal(moves)
         if reason is not None:
             return NotPatchable(reason, source)

@@ -9,9 +9,10 @@ from typing import cast
 
 from fastapi_hmr.engine.patch_caches import Cache
 from fastapi_hmr.engine.patch_holders import Holders, Index, walk
-from fastapi_hmr.engine.patch_memos import cache_of, evaluated, rendered_by
+from fastapi_hmr.engine.patch_memos import cache_of, evaluated
 from fastapi_hmr.engine.patch_record import RunRecord
 from fastapi_hmr.engine.patch_source import Source
+from fastapi_hmr.engine.patch_templates import Namespaces, rendered_by
 from fastapi_hmr.engine.scopes import functions_in
 from fastapi_hmr.engine.syntax import Pair
 
@@ -26,13 +27,17 @@ _DEFINITION = re.compile(rb"^\s*(async\s+def|def)\s")
 class Checks:
     """Everything that must hold besides the comparison of code; `caches` are then those to clear."""
 
-    def __init__(self, old: Source, namespace: Mapping[str, object], record: RunRecord, index: Index) -> None:
+    def __init__(
+        self, old: Source, namespace: Mapping[str, object], record: RunRecord, index: Index, others: Namespaces = ()
+    ) -> None:
+        """`others` are the namespaces of all modules."""
         self.caches: list[Cache] = []
         self._lines = old.content.splitlines()
         self._old = old
         self._namespace = namespace
         self._record = record
         self._index = index
+        self._others = others
 
     def refusal(self, moves: Sequence[tuple[Pair, Holders]]) -> str | None:
         """Return the first reason not to patch."""
@@ -103,7 +108,7 @@ class Checks:
             alias = evaluated(code, self._record.all_called(), self._old.code)
             if alias is not None:
                 return f"the type `{alias}` has been evaluated"
-            template = rendered_by(code, self._record.all_called())
+            template = rendered_by(code, self._record.all_called(), self._others)
             if template is not None:
                 return f"compiled templates may have kept results of the filter `{template}`"
         return None

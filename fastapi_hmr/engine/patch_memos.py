@@ -7,8 +7,6 @@ function, wraps it, or reaches it by the names that it uses.
 """
 
 import dis
-import gc
-import sys
 from collections.abc import Iterable, Iterator
 from types import CodeType, FunctionType
 
@@ -29,6 +27,7 @@ _ASKING_NAMES = frozenset({"KeyError", "AttributeError", "LookupError", "get", "
 _MAKING = frozenset({"MAKE_FUNCTION", "SET_FUNCTION_ATTRIBUTE", "BUILD_TUPLE", "EXTENDED_ARG", "CACHE"})
 _LASTING_STORES = frozenset(dis.opmap[name] for name in ("STORE_GLOBAL", "STORE_ATTR", "STORE_DEREF"))
 _LASTING_LOADS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_ATTR", "LOAD_DEREF"})
+_INTRINSICS = frozenset((dis.opmap["CALL_INTRINSIC_1"], dis.opmap["CALL_INTRINSIC_2"]))
 _STORE_ITEM = dis.opmap["STORE_SUBSCR"]
 
 
@@ -39,28 +38,10 @@ def cache_of(changed: CodeType, functions: Iterable[FunctionType], called: Itera
     """
     known = list(called)
     suspects = [changed] if any(code is changed for code in known) else []
-    suspects += _reaching(changed.co_name, known)
+    suspects += reaching(changed.co_name, known)
     identities = set(map(id, known))
     suspects += [wrapper.__code__ for wrapper in _wrappers(changed, functions) if id(wrapper.__code__) in identities]
     return next((code.co_qualname for code in suspects if keeps_results(code)), None)
-
-
-def rendered_by(changed: CodeType, called: Iterable[CodeType]) -> str | None:
-    """Return the name of a template filter or test that is, or reaches, the changed function.
-
-    Jinja calls those for constants when it compiles a template, and keeps the results in the template.
-    """
-    filters, tests = sys.modules.get("jinja2.filters"), sys.modules.get("jinja2.tests")
-    if filters is None or tests is None:
-        return None
-    suspects = set(map(id, (changed, *_reaching(changed.co_name, list(called)))))
-    # Each environment has its own tables, and all of them have these two.
-    for table in gc.get_referrers(filters.do_capitalize, tests.test_odd):
-        for name, value in list(table.items()) if type(table) is dict else ():
-            plain = getattr(value, "func", getattr(value, "__wrapped__", value))
-            if id(getattr(plain, "__code__", None)) in suspects:
-                return str(name)
-    return None
 
 
 def evaluated(changed: CodeType, called: Iterable[CodeType], module: CodeType) -> str | None:
@@ -69,7 +50,7 @@ def evaluated(changed: CodeType, called: Iterable[CodeType], module: CodeType) -
     Python runs their expressions when somebody first asks, and keeps the result for good.
     """
     kept = set(map(id, _evaluated_once(module)))
-    suspects = (changed, *_reaching(changed.co_name, list(called))) if kept else ()
+    suspects = (changed, *reaching(changed.co_name, list(called))) if kept else ()
     return next((code.co_qualname for code in suspects if id(code) in kept), None)
 
 
@@ -77,7 +58,9 @@ def _evaluated_once(module: CodeType) -> Iterator[CodeType]:
     """Yield the code of lazy expressions: made a function, and given to an intrinsic and not to a name or a call."""
     for scope in (module, *scopes_in(module)):
         made: CodeType | None = None
-        for one in dis.get_instructions(scope) if nested(scope) else ():
+        if not nested(scope) or _INTRINSICS.isdisjoint(scope.co_code[::2]):
+            continue
+        for one in dis.get_instructions(scope):
             if one.opname == "LOAD_CONST":
                 made = one.argval if isinstance(one.argval, CodeType) else None
             elif one.opname in {"CALL_INTRINSIC_1", "CALL_INTRINSIC_2"}:
@@ -118,7 +101,7 @@ def _container(instructions: list[dis.Instruction], store: int) -> str:
     return ""
 
 
-def _reaching(name: str, known: list[CodeType]) -> Iterator[CodeType]:
+def reaching(name: str, known: list[CodeType]) -> Iterator[CodeType]:
     """Yield the functions that use a name, and those that use theirs, and so on."""
     names = {name}
     rest = known

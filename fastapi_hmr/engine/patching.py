@@ -114,5 +114,6 @@ class Patching:
             source = self._sources[record] = adopt(record.code.co_filename, record.source, record.code)
         if self._index is None:
             self._index = Index()
-        found = plan(source, now, record.globals, self._ran, self._index)
+        others = [each.globals for each in self._records.values()]
+        found = plan(source, now, record.globals, self._ran, self._index, others)
         return found.reason if isinstance(found, NotPatchable) else (record, found)
