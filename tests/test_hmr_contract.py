@@ -2,7 +2,6 @@
 
 import re
 import sys
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 from reactivity.hmr import core, fs, hooks, utils
 from reactivity.hmr._common import HMR_CONTEXT
-from reactivity.primitives import BaseComputation, Derived, Subscribable
+from reactivity.primitives import BaseComputation, Derived
 
 from fastapi_hmr.engine import hmr
 
@@ -26,7 +25,7 @@ def plain(tmp_path: Path) -> Any:
 @pytest.fixture
 def ours(tmp_path: Path) -> hmr.Module:
     """A module object of ours."""
-    module = hmr.Module(ModuleSpec("ours", None, origin=str(tmp_path / "ours.py")))
+    module = hmr.Module("ours", hmr.SourceFile(tmp_path / "ours.py"))
     module.__file__ = str(tmp_path / "ours.py")
     return module
 
@@ -84,21 +83,36 @@ def test_entry_6_proxy_makes_a_signal_for_each_name(plain: Any) -> None:
     proxy = getattr(plain, hmr.PRIVATE + "namespace_proxy")
     assert isinstance(proxy._keys["x"], core.Name)
     assert isinstance(proxy._keys["missing"], core.Name)
+    assert proxy._data is proxy.raw
+
+
+def test_entry_6_proxy_of_ours_is_of_the_real_namespace(ours: hmr.Module) -> None:
+    """What hmr's code reads through the proxy is what the module has; the proxy's module knows its load and no more."""
+    proxy = object.__getattribute__(ours, hmr.PRIVATE + "namespace_proxy")
+    assert proxy.raw is proxy._data is vars(ours)
+    assert proxy.module.load is hmr.load_of(ours)
+    assert hmr.load_of(ours) in proxy._keys["x"].dependencies
+    assert vars(core.ReactiveModule)["instances"][Path(str(ours.__file__))] is ours
 
 
 def test_entry_7_track_subscribes_the_running_computation(ours: hmr.Module, tmp_path: Path) -> None:
     """A read while a load runs is an edge: the reader can be found from the module that it read."""
-    reader = hmr.Module(ModuleSpec("reader", None, origin=str(tmp_path / "reader.py")))
-    assert hasattr(Subscribable, "track")
+    reader = hmr.Module("reader", hmr.SourceFile(tmp_path / "reader.py"))
     with hmr.running(reader):
         hmr.track(ours, "x")
     assert list(hmr.readers(ours)) == ["reader"]
     assert list(hmr.read_by(reader)) == ["ours"]
+    load = hmr.load_of(reader)
+    signal: Any = object.__getattribute__(ours, hmr.PRIVATE + "namespace_proxy")._keys["y"]
+    with hmr.extending(reader):
+        signal.track()
+    assert load in signal.subscribers, "hmr's own way leads to the same edge"
+    assert signal in load.dependencies
 
 
 def test_entry_8_dispose_cuts_the_edges(ours: hmr.Module, tmp_path: Path) -> None:
     """A disposed computation is nobody's reader; and hmr warns of computations that read nothing, but for ours."""
-    reader = hmr.Module(ModuleSpec("reader", None, origin=str(tmp_path / "reader.py")))
+    reader = hmr.Module("reader", hmr.SourceFile(tmp_path / "reader.py"))
     with hmr.running(reader):
         hmr.track(ours, "x")
     hmr.dispose(reader)

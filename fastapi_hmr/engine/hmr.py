@@ -11,9 +11,12 @@ Each entry has a test of the same number in tests/test_hmr_contract.py.
     namespace and lets errors through.
  4. the properties `load`, `file` and `register_dispose_callback`: hmr's own code reads them from our objects.
  5. `ReactiveModule.instances`: filled by hmr's `__init__`, read by hmr's `on_dispose`; hidden from users.
- 6. `NamespaceProxy._keys`: the `Name` signal for each name of a module. Goes when a signal can be had by name.
- 7. `Subscribable.track()` and `.subscribers`: a read becomes an edge of the graph; we walk the edges ourselves,
-    iteratively, because hmr's own notification recurses over the graph.
+ 6. `NamespaceProxy._keys`: the `Name` signal for each name of a module, made at the first read. Goes when a signal can
+    be had by name. The proxy is made empty and then given our namespace, `_data` and `raw`; of its `module` it asks
+    nothing but `load`, so that it gets the load computation itself instead of an object that looks who asks.
+ 7. `Subscribable.subscribers`: a read becomes an edge of the graph, put in here and in 8 as `track()` does, without
+    the copy of the stack that it makes each time; we walk the edges ourselves, iteratively, because hmr's own
+    notification recurses over the graph.
  8. `BaseComputation.dependencies`, `.dispose()`, `.reactivity_loss_strategy` (0.7.3 has none yet): read, and cut
     at commit.
  9. `Derived(fn, context=)` and `.dirty`: the load computation. We enter it ourselves rather than call it, so
@@ -27,7 +30,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import Token
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 from threading import get_ident
 from types import ModuleType
@@ -60,6 +62,19 @@ class Load(Derived[None]):
         super().__init__(_already_loaded, context=HMR_CONTEXT)
         self.name = name
         self.reactivity_loss_strategy = "ignore"  # a module that reads nothing is no mistake
+
+    @property
+    def load(self) -> "Load":
+        """For hmr's proxy of the module's namespace, which asks its module for this."""
+        return self
+
+
+class SourceFile(Path):
+    """The path of a module's file, resolved already: hmr resolves each again, asking the disk for every directory."""
+
+    def resolve(self, strict: bool = False) -> "SourceFile":  # noqa: ARG002 - Path's own signature
+        """Itself."""
+        return self
 
 
 def _already_loaded() -> None:
@@ -102,9 +117,14 @@ class Module(ReactiveModule):
     instances = _Hidden()
     __getattribute__ = object.__getattribute__  # replaced while tracking
 
-    def __init__(self, spec: ModuleSpec) -> None:
-        object.__setattr__(self, "_fastapi_hmr_load", Load(spec.name))
-        super().__init__(Path(cast("str", spec.origin)), namespace(self), spec.name)
+    def __init__(self, name: str, file: SourceFile) -> None:
+        load = Load(name)
+        object.__setattr__(self, "_fastapi_hmr_load", load)
+        super().__init__(file, {}, name)
+        proxy, ns = _proxy(self), namespace(self)
+        object.__setattr__(self, PRIVATE + "namespace", ns)
+        proxy._data = proxy.raw = ns
+        proxy.module = load
 
     def __getattr__(self, name: str) -> Any:
         ns = namespace(self)
@@ -212,7 +232,10 @@ def unwatch() -> None:
 
 def track(module: Module, name: str) -> None:
     """Subscribe the running load computation to a name of a module, in hmr's graph."""
-    _proxy(module)._keys[name].track()
+    signal = _proxy(module)._keys[name]
+    load = HMR_CONTEXT.leaf.current_computations[-1]
+    signal.subscribers.add(load)
+    load.dependencies.add(signal)
 
 
 def readers(module: Module) -> Iterator[str]:

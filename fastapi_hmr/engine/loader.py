@@ -6,12 +6,11 @@ import marshal
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.machinery import ModuleSpec, SourceFileLoader
-from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, cast
 
 from fastapi_hmr.engine import bytecode, hmr
-from fastapi_hmr.engine.hmr import Module
+from fastapi_hmr.engine.hmr import Module, SourceFile
 from fastapi_hmr.engine.record import Record
 from fastapi_hmr.engine.tracking import Tracker
 
@@ -50,10 +49,11 @@ class Loader(SourceFileLoader):
         super().__init__(fullname, path)
         self._tracker = tracker
         self._codes = codes
+        self._file = SourceFile(tracker.places.resolved(path))
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """Part of the import system: hmr's module object."""
-        return cast("ModuleType", Module(spec))
+        return cast("ModuleType", Module(spec.name, self._file))
 
     def exec_module(self, module: ModuleType) -> None:
         """Part of the import system. Runs the code itself, so that no frame of ours lies between two modules."""
@@ -62,7 +62,7 @@ class Loader(SourceFileLoader):
         tracker.order += 1
         with self._tracker.reading():
             source = self.get_data(self.path)
-        record = Record(self.name, Path(self.path).resolve(), module, tracker.order, source)
+        record = Record(self.name, self._file, module, tracker.order, source)
         tracker.begin(record)
         failed = True
         try:
@@ -245,6 +245,7 @@ class ImportHook:
     def refresh(self) -> None:
         """Files changed: names may mean something else."""
         self._tops.clear()
+        self._tracker.places.refresh()
 
 
 def absolute(name: str, globals_: Mapping[str, Any], level: int) -> str:

@@ -21,6 +21,20 @@ class Places:
         self._roots = tuple(str(root) for root in self.roots)
         self._directories: dict[str, bool] = {}
         self._bases: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+        self._real: dict[str, str] = {}
+
+    def refresh(self) -> None:
+        """Files changed: links may lead elsewhere."""
+        self._real.clear()
+
+    def resolved(self, path: str) -> str:
+        """The path without links.  Directories are looked up once until `refresh`, for a package has many files."""
+        directory, name = os.path.split(path)
+        base = self._real.get(directory)
+        if base is None:
+            base = self._real[directory] = os.path.realpath(directory)
+        file = os.path.join(base, name)  # noqa: PTH118 - hot path: no Path objects
+        return os.path.realpath(file) if os.path.islink(file) else file  # noqa: PTH114 - as above
 
     def owns(self, path: str | os.PathLike[str]) -> bool:
         """Whether a file is first-party: under a root, and not in an environment or a library."""

@@ -11,7 +11,7 @@ import pytest
 
 from fastapi_hmr.engine import adapters, process
 from fastapi_hmr.engine.adapters import OURS, Adapter, Effect, offers, sqlalchemy_events
-from fastapi_hmr.engine.hmr import Module
+from fastapi_hmr.engine.hmr import Module, SourceFile
 from fastapi_hmr.engine.mechanisms import ALL
 from fastapi_hmr.engine.record import Record
 
@@ -45,9 +45,7 @@ def shelf(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def record(tmp_path: Path) -> Record:
     """A record of nothing yet."""
-    from importlib.machinery import ModuleSpec
-
-    module = Module(ModuleSpec("owner", None, origin=str(tmp_path / "owner.py")))
+    module = Module("owner", SourceFile(tmp_path / "owner.py"))
     return Record("owner", tmp_path / "owner.py", module, 1, b"")
 
 
