@@ -64,6 +64,11 @@ class Session:
         self.seen: dict[int, tuple[str, weakref.ref[Any]]] = {}
         self.levels: dict[str, int] = {}
 
+    async def save(self, name: str, text: str) -> None:
+        """Write the file, apply and serve; the outcome, whose error may hold the modules of its time, is let go of."""
+        (self.root / name).write_text(text)
+        await self.serve(await self.engine.apply([FileChange("modified", self.root / name)]))
+
     async def serve(self, outcome: object) -> None:
         """Switch to what was built, as the reloader does."""
         if isinstance(outcome, NeedsRestart):
@@ -118,12 +123,9 @@ async def measure(root: Path, reloads: int) -> dict[str, object]:
     sizes: list[int] = []
     for n in range(WARM_UP + reloads):
         name, text = edited(texts, n)
-        (root / name).write_text(text)
-        outcome = await session.engine.apply([FileChange("modified", root / name)])
-        await session.serve(outcome)
-        if isinstance(outcome, Broken):
-            (root / name).write_text(texts[name])
-            await session.serve(await session.engine.apply([FileChange("modified", root / name)]))
+        await session.save(name, text)
+        if n % 10 == 9:
+            await session.save(name, texts[name])
         if n == WARM_UP - 1 or n == WARM_UP + reloads - 1:
             gc.collect()
             sizes.append(resident_kb(os.getpid()))
