@@ -13,7 +13,7 @@ from tests.conftest import Serve
 from tests.memory_child import edited, originals, resident_kb
 from tests.utils import ROOT, Project, Server, wait_until
 
-RELOADS = int(os.environ.get("HMR_MEMORY_RELOADS", "100"))
+RELOADS = int(os.environ.get("HMR_MEMORY_RELOADS", "200"))
 WARM_UP = 40
 LIMIT_KB = 40
 
@@ -97,6 +97,19 @@ def test_memory_of_the_process(daybook: Project, serve: Serve) -> None:
             sizes.append(resident_kb(server.process.pid))
     assert server.json("/alive") == before == {"apps": 1, "modules": 4, "tickers": 1}
     assert (sizes[1] - sizes[0]) / RELOADS < LIMIT_KB, sizes
+
+
+@pytest.mark.parametrize("breakage", ["def broken(:\n", "1 / 0\n"])
+@pytest.mark.timeout(120)
+def test_memory_of_a_failed_save(daybook: Project, serve: Serve, breakage: str) -> None:
+    """The error of a save that failed is let go of: it would hold the frames, and with them the modules of its time."""
+    server = serve("main:app", **environment(daybook.root))
+    before = server.json("/alive")
+    for name, text in originals(daybook.root).items():
+        reload_once(daybook, server, name, text + breakage)
+        server.wait_for("/alive", before)  # a new process was asked about it first
+        reload_once(daybook, server, name, f"{text}# mended\n")
+        assert server.json("/alive") == before, f"after {name} is mended"
 
 
 def reload_once(daybook: Project, server: Server, name: str, text: str) -> None:

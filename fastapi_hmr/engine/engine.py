@@ -393,6 +393,6 @@ class Engine:
         assert self._probe is not None
         return await self._probe.works()
 
-    @staticmethod
-    def _broken(error: BaseException) -> Broken:
+    def _broken(self, error: BaseException) -> Broken:
+        self._garbage.dropped()  # the attempt: its modules are in the frames of the error until that has been told
         return Broken(error)

@@ -199,6 +199,7 @@ class Transaction:
         for attributes, child, module in reversed(self._bound):
             attributes[child] = module
         self._hook.orphaned.clear()
+        forget_generations()
 
     def _take_back(self, record: Record) -> None:
         package, _, child = record.name.rpartition(".")

@@ -206,6 +206,28 @@ def test_old_generation_dies_after_commit(app: App) -> None:
     assert [reference() for reference in dying] == [None] * 4
 
 
+def test_failed_attempt_is_collected_soon(app: App) -> None:
+    """As the old generation after a good one: without waiting for Python's own collection, which may be far off."""
+    app.write(base="class Base: ...\n", main="from base import Base\nclass app(Base): ...\n")
+    app.start()
+    thresholds = gc.get_threshold()
+
+    async def heirs_after_a_failure() -> None:
+        assert app.engine is not None
+        changes = app.write(main="from base import Base\nclass Heir(Base): ...\n1 / 0\n")
+        assert isinstance(await app.engine.apply(changes), Broken)
+        async with asyncio.timeout(30):
+            while len(app.target.__base__.__subclasses__()) > 1:
+                await asyncio.sleep(0.01)
+
+    gc.set_threshold(1_000_000)
+    try:
+        asyncio.run(heirs_after_a_failure())
+    finally:
+        gc.set_threshold(*thresholds)
+    assert app.target.__base__.__subclasses__() == [app.target]
+
+
 def test_threads_get_whole_answers_during_updates(app: App) -> None:
     """A thread that serves while modules are exchanged sees one generation or another, never a mixture."""
     make = "N = {n}\ndef pair():\n    return [N, inner()]\ndef inner():\n    return N\n"
