@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import math
 import os
+import shlex
 import shutil
 import socket
 import statistics
@@ -17,16 +18,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Error, Frame, Page, Response, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-DEADLINE_S = 20
+DEADLINE_S = 60
+LOOK_MS = 20
+"""Between two looks at what the page has reported, with its own clock: looking takes a core from what is measured."""
+STREAMS = "/__fastapi_hmr__/events", "/---fastapi-reloader---"
+"""What a page asks for to hear of saves, here and there."""
 STYLE, RULE = "static/site.css", "h1 {{ border-left: {}px solid }}"
 EDITS = {"handler": "routers/pages.py", "module": "routers/pages.py", "template": "templates/day.html"}
 LIVE = """<script src="{{ url_for('static', path='live.js').path }}" type="module"></script>"""
@@ -42,14 +48,19 @@ new PerformanceObserver((list) => {
 """In every page: says when it holds its text, and when that is on the screen."""
 RELOAD = "() => { setTimeout(() => location.reload()); return performance.timeOrigin + performance.now(); }"
 PAINTED = """
-(width) => new Promise((done) => {
+([width, deadline]) => new Promise((done, fail) => {
   const look = () => {
-    if (getComputedStyle(document.querySelector("h1")).borderLeftWidth !== width) requestAnimationFrame(look);
+    if (performance.now() > deadline) fail(new Error(`no border of ${width}`));
+    else if (getComputedStyle(document.querySelector("h1")).borderLeftWidth !== width) requestAnimationFrame(look);
     else setTimeout(() => done(performance.timeOrigin + performance.now())); // after the frame that shows it
   };
   look();
 })
 """
+
+
+class Failed(Exception):
+    """What is to be measured does not happen; the text says what."""
 
 
 class Took(NamedTuple):
@@ -68,6 +79,22 @@ class Case:
     folder: Path
     reports: list[tuple[str, str, float]] = field(default_factory=list)
     numbers: dict[str, int] = field(default_factory=lambda: dict.fromkeys(EDITS, 0))
+    listening: bool = False
+
+    def open(self, url: str) -> None:
+        """Show the page, and listen to what it reports."""
+        self.page.expose_function("reportPage", self.hear)
+        self.page.add_init_script(REPORT)
+        self.page.on("framenavigated", self._on_navigated)
+        self.page.on("response", self._on_response)
+        self.page.goto(url)
+        self.wait(0)
+
+    def _on_navigated(self, frame: Frame) -> None:
+        self.listening = self.listening and frame != self.page.main_frame
+
+    def _on_response(self, response: Response) -> None:
+        self.listening = self.listening or (urlsplit(response.url).path in STREAMS and response.ok)
 
     @property
     def heading(self) -> str:
@@ -98,7 +125,8 @@ class Case:
         return saved
 
     def refresh(self, kind: str) -> Took:
-        """One save of what the heading says."""
+        """One save of what the heading says, by a person who has seen the page."""
+        self._until(lambda: self.listening, "listens for saves")
         number = self.numbers[kind]
         self.numbers[kind] += 1
         saved = self.save(EDITS[kind], (f"{kind}{number}", f"{kind}{number + 1}"))
@@ -106,17 +134,26 @@ class Case:
 
     def wait(self, began: float) -> Took:
         """Wait until a page that shows the heading is painted; `began` in ms of the epoch."""
+        with contextlib.suppress(Failed):
+            self._until(lambda: len(self._times) == 2, f"shows {self.heading!r}")
+            return Took(self._times["ready"] - began, self._times["painted"] - began)
+        return Took(math.inf, math.inf)
+
+    @property
+    def _times(self) -> dict[str, float]:
+        """When a page that shows the heading was ready and painted: in any order, for its deferred scripts may be late."""
+        return {when: at_ms for when, text, at_ms in self.reports if text == self.heading}
+
+    def _until(self, probe: Callable[[], object], what: str) -> None:
         until = time.monotonic() + DEADLINE_S
-        while True:
-            at = {when: at_ms for when, text, at_ms in self.reports if text == self.heading}
-            if len(at) == 2:  # in any order: a page may be painted before its deferred scripts have run
-                return Took(at["ready"] - began, at["painted"] - began)
+        while not probe():
             if time.monotonic() > until:
-                return Took(math.inf, math.inf)
-            self.page.wait_for_timeout(1)
+                raise Failed(f"{self.name}: no page that {what} within {DEADLINE_S} s")
+            self.page.wait_for_timeout(LOOK_MS)
 
     def by_hand(self) -> Took:
         """A reload without a save: what of all this is the page's own time."""
+        self._until(lambda: self.listening, "listens for saves")
         first, self.reports = self.reports[:1], []
         began = float(self.page.evaluate(RELOAD))
         took = self.wait(began)
@@ -126,7 +163,8 @@ class Case:
     def restyle(self, number: int) -> Took:
         """One save of a stylesheet; the open page takes it in."""
         loaded = len(self.pages)
-        waiting = self.page.evaluate_handle(f"(width) => ({{ painted: ({PAINTED})(width) }})", f"{number + 1}px")
+        script = f"(width) => ({{ painted: ({PAINTED})([width, performance.now() + {DEADLINE_S * 1000}]) }})"
+        waiting = self.page.evaluate_handle(script, f"{number + 1}px")
         saved = self.save(STYLE, (RULE.format(number), RULE.format(number + 1)))
         painted = float(self.page.evaluate("(waiting) => waiting.painted", waiting))
         if len(self.pages) > loaded:
@@ -152,20 +190,32 @@ def serving(name: str, argv: list[str], browser: Browser, *, live: bool = True) 
         if not live:
             case.save("templates/base.html", (LIVE, ""))
         env = os.environ | {"DAYBOOK_DATABASE": f"{folder}/daybook.db", "DAYBOOK_STARTUP_SECONDS": "0"}
-        server = subprocess.Popen(
-            [*argv, "--port", str(port)], cwd=app, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        server = started(name, [*argv, "--port", str(port)], port, app, env)
         try:
-            wait_for(port)
-            case.page.expose_function("reportPage", case.hear)
-            case.page.add_init_script(REPORT)
-            case.page.goto(f"http://localhost:{port}/")
-            case.wait(0)
-            case.page.wait_for_timeout(2000)  # the other client does not say when it is connected
+            case.open(f"http://localhost:{port}/")
             yield case
         finally:
+            case.page.close()
             server.kill()
             server.wait()
+
+
+def started(name: str, argv: list[str], port: int, app: Path, env: dict[str, str]) -> subprocess.Popen[bytes]:
+    """The server once it listens; started again once where it does not."""
+    for attempt in (1, 2):
+        path = app.parent / f"{attempt}.log"
+        with path.open("wb") as log:
+            server = subprocess.Popen(argv, cwd=app, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        try:
+            wait_for(port, server)
+        except Failed as failure:
+            server.kill()
+            server.wait()
+            output = path.read_text(errors="replace").strip()[-4000:] or "nothing"
+            print(f"{name}: {failure}; `{shlex.join(argv)}` printed:\n{output}", file=sys.stderr, flush=True)
+        else:
+            return server
+    raise Failed(f"{name} did not start in two attempts: see above")
 
 
 def free_port() -> int:
@@ -175,14 +225,16 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def wait_for(port: int) -> None:
+def wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
     """Wait until the server accepts connections."""
     until = time.monotonic() + DEADLINE_S
     while True:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
+        if server.poll() is not None:
+            raise Failed(f"ended with status {server.returncode}")
         if time.monotonic() > until:
-            sys.exit(f"nothing listens on port {port} after {DEADLINE_S} s")
+            raise Failed(f"nothing listens on port {port} after {DEADLINE_S} s")
         time.sleep(0.02)
 
 
@@ -214,7 +266,16 @@ def check(case: Case) -> bool:
 
 
 def main() -> None:
-    """Run it and print the table."""
+    """Measure, and end with one line where that fails."""
+    try:
+        sound = run()
+    except (Failed, Error) as failure:
+        sys.exit(str(failure))
+    sys.exit(0 if sound else 1)
+
+
+def run() -> bool:
+    """Print the table; whether no refresh of ours was lost or doubled."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--saves", type=int, default=30, help="saves of each kind (default: 30)")
     parser.add_argument("--peer", help="path of a uvicorn-hmr to compare with")
@@ -238,8 +299,7 @@ def main() -> None:
                 show(kind, measure([here, there], kind, options.saves))
             sound = check(here) and sound
             check(there)
-        browser.close()
-    sys.exit(0 if sound else 1)
+        return sound
 
 
 if __name__ == "__main__":
