@@ -25,6 +25,9 @@ def run_loop[T](main: Coroutine[Any, Any, T], *, factory: Callable[[], asyncio.A
     A SystemExit or KeyboardInterrupt raised in any task, or a `loop.stop()`, ends `asyncio.run()`; here it is logged,
     and the loop goes on. Cancelling all tasks, as some shutdown recipes do, does not reach `main`. At the end nothing
     is waited for without a bound. Ctrl-C cancels `main` and raises KeyboardInterrupt, as there.
+
+    `asyncio.all_tasks()` shows one task that lasts as long as the loop, as there: AnyIO ties its threads to it, and
+    where it finds none starts a thread for each call.
     """
     loop = factory() if factory is not None else asyncio.new_event_loop()
     loop.set_exception_handler(_Handler())
@@ -32,9 +35,10 @@ def run_loop[T](main: Coroutine[Any, Any, T], *, factory: Callable[[], asyncio.A
     try:
         task = loop.create_task(main, name="fastapi-hmr")
         hide(task)
+        seen = loop.create_task(_over(task), name="fastapi-hmr runs")
         with _interruptible(loop, task) as interrupted:
             try:
-                return _complete(loop, task, interrupted)
+                return _complete(loop, task, interrupted, seen=seen)
             except asyncio.CancelledError:
                 if interrupted.is_set():
                     raise KeyboardInterrupt from None
@@ -73,10 +77,23 @@ def hidden[T](coroutine: Coroutine[Any, Any, T], context: contextvars.Context | 
     return task
 
 
-def _complete[T](loop: asyncio.AbstractEventLoop, future: asyncio.Future[T], interrupted: threading.Event) -> T:
-    """Run until the future is done, whatever else gets out of the loop."""
+async def _over(task: asyncio.Task[Any]) -> None:
+    await asyncio.wait({task})
+
+
+def _complete[T](
+    loop: asyncio.AbstractEventLoop,
+    future: asyncio.Future[T],
+    interrupted: threading.Event,
+    *,
+    seen: asyncio.Task[None] | None = None,
+) -> T:
+    """Run until the future is done, whatever else gets out of the loop, and whoever cancels the task that is `seen`."""
     while True:
         try:
+            if seen is not None and not seen.done():
+                with contextlib.suppress(asyncio.CancelledError):
+                    loop.run_until_complete(seen)
             return loop.run_until_complete(future)
         except (SystemExit, KeyboardInterrupt) as error:
             if future.done() or interrupted.is_set():

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import anyio.to_thread
 import pytest
 import uvloop
 
@@ -69,12 +70,14 @@ def test_loop_can_not_be_stopped(factory: Factory, caplog: pytest.LogCaptureFixt
 
 @FACTORIES
 def test_cancelling_all_tasks_spares_ours(factory: Factory) -> None:
-    """A shutdown recipe that cancels every task there is does not reach those of the server."""
+    """A shutdown recipe that cancels every task there is, and waits for them, does not reach those of the server."""
 
     async def recipe() -> int:
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
+        await asyncio.wait(tasks)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
         return len(tasks)
 
     async def main() -> tuple[int, str, bool]:
@@ -83,7 +86,24 @@ def test_cancelling_all_tasks_spares_ours(factory: Factory) -> None:
         cancelled = await asyncio.create_task(recipe())
         return cancelled, await ours, theirs.cancelled()
 
-    assert run_loop(main(), factory=factory) == (1, "ours", True)
+    assert run_loop(main(), factory=factory) == (2, "ours", True), "theirs, and the one that asyncio.run() has too"
+
+
+@FACTORIES
+def test_calls_share_a_thread(factory: Factory) -> None:
+    """AnyIO, which runs `def` endpoints, keeps its threads for the next call, as under `asyncio.run()`."""
+
+    async def main() -> set[threading.Thread]:
+        calls = [hidden(anyio.to_thread.run_sync(threading.current_thread)) for _ in range(2)]
+        await asyncio.wait(calls)
+        calls += [hidden(anyio.to_thread.run_sync(threading.current_thread)) for _ in range(2)]
+        return {await call for call in calls}
+
+    threads = run_loop(main(), factory=factory)
+    assert len(threads) == 2
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()
 
 
 @FACTORIES
