@@ -13,12 +13,13 @@ RARELY = 1_000_000
 type Thresholds = tuple[int, int, int]
 
 _before: Thresholds | None = None
+_frozen = 0
 
 
 def put_off() -> None:
     """Hardly collect from now on; for the start of the process, until `take_up`."""
-    global _before  # noqa: PLW0603 - the collector is the process's
-    _before = _before or _raise()
+    global _before, _frozen  # noqa: PLW0603 - the collector is the process's
+    _before, _frozen = _before or _raise(), gc.get_freeze_count()  # Python 3.12 has frozen some itself
 
 
 def take_up() -> None:
@@ -26,7 +27,7 @@ def take_up() -> None:
     global _before
     before, _before = _before, None
     _restore(before)
-    if before is not None and not gc.get_freeze_count():  # the app may have frozen objects for reasons of its own
+    if before is not None and gc.get_freeze_count() <= _frozen:  # the app may freeze objects for reasons of its own
         gc.freeze()
         gc.unfreeze()  # they are old now, as if looked at, or the next collection would look at all of them
 
