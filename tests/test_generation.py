@@ -59,6 +59,7 @@ def test_stream_without_a_pause_does_not_hide_a_save(process: Serving) -> None:
     """Where its client takes whatever it sends, nothing ever makes such a generator wait: we do."""
     process.fresh()
     with process.patient(), Stream(process, "/restless") as stream:
+        stream.until(b"data: x")  # its generation has begun to answer: it would be the next one's otherwise
         reader = threading.Thread(target=stream.drop, args=(LAST_CHUNK,))
         reader.start()
         new = process.fresh()
