@@ -18,7 +18,7 @@ _frozen = 0
 
 def put_off() -> None:
     """Hardly collect from now on; for the start of the process, until `take_up`."""
-    global _before, _frozen  # noqa: PLW0603 - the collector is the process's
+    global _before, _frozen
     _before, _frozen = _before or _raise(), gc.get_freeze_count()  # Python 3.12 has frozen some itself
 
 
