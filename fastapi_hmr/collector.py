@@ -3,6 +3,7 @@
 Importing makes many objects and hardly any garbage: looking for it costs a seventh of a start.
 """
 
+import asyncio
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +11,13 @@ from contextlib import contextmanager
 RARELY = 1_000_000
 """New objects between two collections meanwhile. By the threshold and not by gc.disable(), which the app may use."""
 
+HELD_S = 0.1
+
 type Thresholds = tuple[int, int, int]
 
 _before: Thresholds | None = None
 _frozen = 0
+_held: tuple[Thresholds, asyncio.TimerHandle] | None = None
 
 
 def put_off() -> None:
@@ -34,12 +38,43 @@ def take_up() -> None:
 
 @contextmanager
 def paused() -> Iterator[None]:
-    """Hardly collect while inside."""
-    before = _raise()
+    """Hardly collect while inside, nor in the moment after it, when the first request of a generation is answered."""
+    before = _resume() or _raise()
     try:
         yield
     finally:
-        _restore(before)
+        _later(before)
+
+
+def _later(thresholds: Thresholds | None) -> None:
+    global _held  # noqa: PLW0603 - as above
+    if thresholds is None:
+        return
+    try:
+        timer = asyncio.get_running_loop().call_later(HELD_S, _let_go)
+    except RuntimeError:  # nobody can tell when that moment is over
+        _restore(thresholds)
+    else:
+        _held = thresholds, timer
+
+
+def _let_go() -> Thresholds | None:
+    global _held
+    held, _held = _held, None
+    if held is None:
+        return None
+    held[1].cancel()
+    _restore(held[0])
+    return held[0]
+
+
+def _resume() -> Thresholds | None:
+    """Imports follow each other without such a moment: what the last one left is looked at now."""
+    thresholds = _let_go()
+    if thresholds is not None:
+        gc.collect(0)
+        return _raise()
+    return None
 
 
 def _raise() -> Thresholds | None:

@@ -42,6 +42,33 @@ with collector.paused():
     pass
 assert gc.get_threshold()[0] == 0
 """,
+    "modules that ran under a loop leave it until their first request is answered": """
+import asyncio
+async def main():
+    with collector.paused():
+        pass
+    assert gc.get_threshold()[0] == collector.RARELY
+    while gc.get_threshold()[0] == collector.RARELY:
+        await asyncio.sleep(0.01)
+    assert gc.get_threshold() == (700, 10, 10)
+asyncio.run(main())
+""",
+    "modules that run soon after others do not put it off for ever": """
+import asyncio
+async def main():
+    gc.collect()
+    for _ in range(3):
+        with collector.paused():
+            made = [[] for _ in range(5000)]
+    young = set(map(id, gc.get_objects(generation=0)))
+    assert sum(id(each) in young for each in made) == 5000
+    with collector.paused():
+        young = set(map(id, gc.get_objects(generation=0)))
+        assert not any(id(each) in young for each in made)
+    await asyncio.sleep(0.3)
+    assert gc.get_threshold() == (700, 10, 10)
+asyncio.run(main())
+""",
     "what the app froze stays frozen": """
 collector.put_off()
 frozen = [[] for _ in range(100)]

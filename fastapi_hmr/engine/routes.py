@@ -3,7 +3,7 @@
 FastAPI keeps the routers that an app includes as they are, and at the app's first request builds every route of every
 included router once more, for the path, dependencies and defaults that it was included with: a third of a millisecond a
 route, of 2,000 routes when one is asked for.  Here a route gets at once what matching needs, and the rest at its first
-use.  While modules run, fields of one type share a pydantic TypeAdapter, of which FastAPI makes one for each parameter
+use.  The analysis of an endpoint is put off likewise (`analyses`).  While modules run, fields of one type share a pydantic TypeAdapter, of which FastAPI makes one for each parameter
 and each response.
 
 Ledger of what is used beyond FastAPI's documented API.  Last version checked: 0.165.  Each entry has a test of the same
@@ -17,6 +17,11 @@ number in tests/engine/test_routes.py; where a version lacks one, FastAPI does a
  6. `fastapi._compat.v2.ModelField.__post_init__`, which sets `_type_adapter` and nothing else, from `config` and from what
     `fastapi._compat.v2.asdict(field_info)` gives: `annotation`, `metadata`, `attributes`.
  7. For a model without settings and of which the field says nothing but a name, that TypeAdapter has the model's schema.
+ 8. `APIRoute(path, endpoint, **options)`: its attributes are those in `analyses.ANALYSED` and others, which are the same
+    without an analysis; so they are for every version that puts off anything, for that is tried when FastAPI is loaded.
+ 9. the functions in `analyses.INSTEAD` are what `fastapi.routing` analyses with, and it finds them by these names.
+10. `fastapi.params.Depends`, `fastapi.datastructures.DefaultPlaceholder`, and of pydantic `__pydantic_complete__` and
+    `__pydantic_root_model__`: what `shapes` tells endpoints apart by.
 """
 
 import dataclasses
@@ -24,6 +29,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
+
+from fastapi_hmr.engine.analyses import Analyses
 
 MATCHING: Final = (
     "original_route",
@@ -53,6 +60,7 @@ class Routes:
     def __init__(self) -> None:
         self._undo: list[Undo] = []
         self._adapters: dict[Any, Any] = {}
+        self._analyses: Analyses | None = None
         self._sharing = False
         self._installed = False
 
@@ -66,24 +74,41 @@ class Routes:
             self._defer(routing)
         with suppress(AttributeError):
             self._share(sys.modules["fastapi._compat"].v2)
+        self._put_off(routing)
+
+    def _put_off(self, routing: Any) -> None:
+        done = len(self._undo)
+        try:
+            self._analyses = Analyses(routing, self._replace)
+        except Exception:  # noqa: BLE001 - a version that works in another way, and whatever comes of that
+            self._take_back(done)
 
     def uninstall(self) -> None:
         """Give the places back."""
-        while self._undo:
-            self._undo.pop()()
+        self._take_back(0)
+        self._analyses = None
         self._adapters.clear()
         self._installed = False
+
+    def _take_back(self, done: int) -> None:
+        while len(self._undo) > done:
+            self._undo.pop()()
 
     @contextmanager
     def sharing(self) -> Iterator[None]:
         """While inside, modules run, and what they define does not change under their routes."""
         self.install()
-        self._sharing = True
+        self._running(True)
         try:
             yield
         finally:
-            self._sharing = False
+            self._running(False)
             self._adapters.clear()
+
+    def _running(self, running: bool) -> None:
+        self._sharing = running
+        if self._analyses is not None:
+            self._analyses.run(running)
 
     def _replace(self, owner: Any, name: str, value: Any) -> None:
         before = getattr(owner, name)

@@ -1,18 +1,23 @@
 """The ledger of FastAPI's private names (fastapi_hmr/engine/routes.py): one test per entry, failing when FastAPI changes."""
 
 import dataclasses
+import inspect
 import re
 import sys
 from typing import Any
 
 import pytest
+from fastapi import Depends
 from fastapi import routing as fastapi_routing
 from fastapi._compat import v2
+from fastapi.datastructures import DefaultPlaceholder
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, RootModel, computed_field
 
 from fastapi_hmr.engine import routes as door
+from fastapi_hmr.engine.analyses import ANALYSED, INSTEAD, LATER
 from fastapi_hmr.engine.routes import BROUGHT, MATCHING, Routes
-from tests.engine.test_routes import Part, Thing, build, contexts
+from tests.engine.test_routes import Part, Thing, answer, build, contexts
 
 routing: Any = fastapi_routing
 compat: Any = v2
@@ -124,6 +129,34 @@ def test_entry_7_adapter_of_a_bare_field_has_the_models_schema(model: Any, given
     assert ours.validator is model.__pydantic_validator__
     assert ours.core_schema == fastapis.core_schema
     assert ours.json_schema() == fastapis.json_schema()
+
+
+def test_entry_8_a_route_has_the_known_attributes() -> None:
+    """8: what the analysis finds, and what is there without it."""
+    routes = Routes()
+    with routes.sharing():
+        APIRoute("/", answer)
+        waiting = APIRoute("/", answer)
+    routes.uninstall()
+    assert LATER in vars(waiting)
+    assert vars(APIRoute("/", answer)).keys() == (vars(waiting).keys() - {LATER}) | {*ANALYSED}
+
+
+@pytest.mark.parametrize("name", INSTEAD)
+def test_entry_9_routing_analyses_with_these(name: str) -> None:
+    """9: each is a global of `fastapi.routing` that making a route calls."""
+    code = [routing._populate_api_route_state.__code__, APIRoute.get_route_handler.__code__]
+    assert callable(getattr(routing, name))
+    assert any(name in each.co_names for each in code)
+
+
+def test_entry_10_what_endpoints_are_told_apart_by() -> None:
+    """10: dependencies, defaults, and what a model says of itself."""
+    assert vars(Depends(answer)).keys() >= {"dependency", "use_cache", "scope"}
+    assert isinstance(inspect.signature(APIRoute).parameters["response_model"].default, DefaultPlaceholder)
+    assert Part.__pydantic_complete__
+    assert not Part.__pydantic_root_model__
+    assert Listing.__pydantic_root_model__
 
 
 @pytest.mark.parametrize("model", [Configured, Custom])

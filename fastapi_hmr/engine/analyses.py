@@ -1,0 +1,196 @@
+"""Analyses: FastAPI analyses an endpoint at its first request, where it is known that it will not refuse it.
+
+FastAPI's analysis of an endpoint (its parameters, their schemas, the schema of what it returns) takes a quarter of a
+millisecond, and a reload of a module that all others import defines every endpoint anew.  What it finds is needed by a
+request for that endpoint, or by whoever asks the route; whether it raises must show when the module runs.  So it is put
+off only for endpoints of a shape that was analysed before in this process, and was accepted.
+
+What is used beyond FastAPI's documented API stands in the ledger of `routes`.
+"""
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import get_ident
+from typing import Any, Final, NamedTuple
+
+from fastapi_hmr.engine.shapes import Shape, Shapes
+
+LATER: Final = "_fastapi_hmr_later"
+ANALYSED: Final = (
+    "response_fields",
+    "dependant",
+    "_embed_body_fields",
+    "body_field",
+    "is_sse_stream",
+    "is_json_stream",
+    "stream_item_type",
+    "response_model",
+    "response_field",
+    "stream_item_field",
+    "app",
+)
+"""The attributes of a route that come from the analysis."""
+KNOWN: Final = 50_000
+"""Shapes to remember: more are not one app's."""
+
+
+class Unanalysed(NamedTuple):
+    """Stands for FastAPI's `Dependant` while a route is made without one."""
+
+    call: Any
+
+
+INSTEAD: Final[dict[str, Callable[..., Any]]] = {
+    "_build_dependant_with_parameterless_dependencies": lambda **given: (Unanalysed(given["call"]), [], False),
+    "_get_body_field": lambda **_: None,
+    "create_model_field": lambda **_: None,
+    "get_request_handler": lambda **_: None,
+    "get_typed_return_annotation": lambda _: None,
+    "_is_async_gen_callable": lambda _: False,
+    "_is_gen_callable": lambda _: False,
+}
+"""What FastAPI analyses with, and what is there instead while a route is made without."""
+
+
+class Analyses:
+    """Takes the place of `APIRoute.__init__`."""
+
+    def __init__(self, routing: Any, replace: Callable[[Any, str, Any], None]) -> None:
+        self._routing = routing
+        self._route: Any = routing.APIRoute
+        self._make: Callable[..., None] = self._route.__init__
+        self._handler = self._route.get_route_handler
+        self._shapes = Shapes()
+        self._accepted: set[Shape] = set()
+        self._without = 0
+        """The thread that is making a route without an analysis."""
+        self._active = False
+        for name, instead in INSTEAD.items():
+            replace(routing, name, self._switched(getattr(routing, name), instead))
+        if not self._works():
+            raise AttributeError("APIRoute is made in another way")
+        replace(self._route, "__init__", self._init())
+        for name in ANALYSED:
+            setattr(self._route, name, Later(name))  # stays: a route that is still to be analysed needs it
+
+    def run(self, running: bool) -> None:
+        """Modules run, or have run: only meanwhile is anything put off."""
+        self._active = running
+        self._shapes.forget()
+
+    def _switched(self, function: Callable[..., Any], instead: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def either(*args: Any, **kwargs: Any) -> Any:
+            return (instead if self._without and self._without == get_ident() else function)(*args, **kwargs)
+
+        return either
+
+    @contextmanager
+    def _no_analysis(self) -> Iterator[None]:
+        self._without = get_ident()
+        try:
+            yield
+        finally:
+            self._without = 0
+
+    def _works(self) -> bool:
+        """Whether a route made without is a route made with, but for what the analysis finds."""
+        whole, bare = self._route.__new__(self._route), self._route.__new__(self._route)
+        self._make(whole, "/{one}", _sample, methods=["POST"])
+        with self._no_analysis():
+            self._make(bare, "/{one}", _sample, methods=["POST"])
+        found = vars(whole).keys() >= {*ANALYSED} and vars(whole).keys() == vars(bare).keys()
+        return found and all(vars(bare)[name] == value for name, value in vars(whole).items() if name not in ANALYSED)
+
+    def _init(self) -> Callable[..., None]:
+        make, plain, handler = self._make, self._route, self._handler
+
+        @functools.wraps(make)
+        def init(route: Any, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+            shape = None
+            if self._active and type(route) is plain and plain.get_route_handler is handler:
+                shape = self._shapes.of(path, endpoint, options)
+            if shape is None or shape not in self._accepted:
+                make(route, path, endpoint, **options)
+                if shape is not None and len(self._accepted) < KNOWN:
+                    self._accepted.add(shape)
+                return
+            with self._no_analysis():
+                make(route, path, endpoint, **options)
+            state = vars(route)
+            for name in ANALYSED:
+                state.pop(name, None)
+            state[LATER] = functools.partial(_analysed, plain, make, path, Endpoint(endpoint), options)
+
+        return init
+
+
+class Endpoint:
+    """An endpoint, and what its signature said when its route was made: a decorator above may change that."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function: Any = function
+        self._said = self._says()
+        self._annotations = dict(self.function.__annotations__)
+
+    def _says(self) -> tuple[Any, ...]:
+        return self.function.__defaults__, self.function.__kwdefaults__, vars(self.function).get("__signature__")
+
+    def _say(self, said: tuple[Any, ...], annotations: dict[str, Any]) -> None:
+        self.function.__defaults__, self.function.__kwdefaults__, signature = said
+        self.function.__annotations__ = annotations
+        vars(self.function).pop("__signature__", None)
+        if signature is not None:
+            self.function.__signature__ = signature
+
+    @contextmanager
+    def as_it_was(self) -> Iterator[None]:
+        """While inside, its signature says what it said."""
+        now, annotations = self._says(), self.function.__annotations__
+        same = now == self._said and annotations == self._annotations
+        if not same:
+            self._say(self._said, self._annotations)
+        try:
+            yield
+        finally:
+            if not same:
+                self._say(now, annotations)
+
+
+def _analysed(
+    plain: Any, make: Callable[..., None], path: str, endpoint: Endpoint, options: dict[str, Any]
+) -> dict[str, Any]:
+    """What the analysis of a route finds."""
+    whole: Any = plain.__new__(plain)
+    with endpoint.as_it_was():
+        make(whole, path, endpoint.function, **options)
+    found: dict[str, Any] = vars(whole)
+    return found
+
+
+class Later:
+    """An attribute that the analysis finds.  No data descriptor: what is in the instance comes first."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, route: Any, owner: type) -> Any:
+        if route is None:
+            raise AttributeError(self._name)
+        state = vars(route)
+        analyse = state.get(LATER)
+        if analyse is not None:
+            whole = analyse()
+            for name in ANALYSED:
+                state.setdefault(name, whole[name])
+            state.pop(LATER, None)
+        try:
+            return state[self._name]  # found, perhaps by another thread
+        except KeyError:
+            raise AttributeError(f"{owner.__name__!r} object has no attribute {self._name!r}") from None
+
+
+def _sample(one: int, two: list[str]) -> dict[str, int]:
+    """An endpoint with something of each kind."""
+    return dict.fromkeys(two, one)
