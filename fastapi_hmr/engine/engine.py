@@ -167,6 +167,7 @@ class Engine:
     async def apply(self, changes: Iterable[FileChange]) -> Built | Unchanged | Broken | NeedsRestart:
         """Serve some changes by the gentlest level that is sound."""
         self._install()
+        self._garbage.postpone()
         if self._transaction is not None:
             self.commit()
         for change in changes:

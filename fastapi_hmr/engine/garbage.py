@@ -6,6 +6,8 @@ from time import perf_counter
 
 LULL_S = 0.25
 """After a reload the page is loaded again: that is not the moment to stop the process."""
+LATEST_S = 2.0
+"""Saves that follow each other for longer than this are no reason any more to put it off."""
 SHARE = 0.05
 """Of the time, at most, goes into collecting. Python itself waits until a quarter of all objects is new."""
 
@@ -16,22 +18,33 @@ class Garbage:
     def __init__(self) -> None:
         self._timer: asyncio.TimerHandle | None = None
         self._free_at = 0.0
+        self._latest = 0.0
 
     def dropped(self) -> None:
         """A generation has been let go."""
-        if self._timer is not None or not gc.isenabled():
-            return
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            return  # nobody can tell when there is a lull
-        self._timer = loop.call_later(max(LULL_S, self._free_at - perf_counter()), self._collect)
+        if self._timer is None and gc.isenabled():
+            self._latest = perf_counter() + LATEST_S
+            self._schedule()
+
+    def postpone(self) -> None:
+        """A save is being served: whoever made it waits for the page."""
+        if self._timer is not None and perf_counter() + LULL_S < self._latest:
+            self._timer.cancel()
+            self._schedule()
 
     def close(self) -> None:
         """Leave the rest to Python."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _schedule(self) -> None:
+        self._timer = None
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return  # nobody can tell when there is a lull
+        self._timer = loop.call_later(max(LULL_S, self._free_at - perf_counter()), self._collect)
 
     def _collect(self) -> None:
         self._timer = None
