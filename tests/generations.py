@@ -18,7 +18,6 @@ class Generations:
     def __init__(self, project: Project) -> None:
         self.project = project
         self.root = project.root
-        self._names: set[str] = set()
         self.before: dict[str, ModuleType] = {}
 
     def owns(self, filename: str) -> bool:
@@ -29,9 +28,6 @@ class Generations:
         """Import these modules for the first time; returns the last."""
         for name in names:
             importlib.import_module(name)
-        self._names = {
-            name for name, module in sys.modules.items() if self.owns(str(getattr(module, "__file__", None) or ""))
-        }
         return sys.modules[names[-1]]
 
     def again(self, *names: str) -> Any:
@@ -57,8 +53,9 @@ class Generations:
 
     def forget(self) -> None:
         """Drop every module of the project."""
-        for name in self._names:
-            sys.modules.pop(name, None)
+        for name, module in list(sys.modules.items()):
+            if self.owns(str(getattr(module, "__file__", None) or "")):
+                del sys.modules[name]
 
 
 @contextmanager

@@ -245,6 +245,7 @@ async def test_app_without_a_lifespan_is_carried(serving: Serving) -> None:
     assert serving.app.state.hits == 1
 
 
+@pytest.mark.filterwarnings("ignore:The on_startup and on_shutdown parameters are deprecated:DeprecationWarning")
 async def test_event_handlers_are_carried_and_compared(serving: Serving) -> None:
     """Startup handlers of the older kind count like a lifespan."""
     serving.project["main.py"] = """

@@ -342,11 +342,11 @@ def test_an_open_stream_does_not_hold_a_reload_up(small: Project, serve: Serve) 
 
 
 def test_what_needs_a_new_process_gets_one_on_the_same_socket(small: Project, serve: Serve) -> None:
-    """A new file that shadows a loaded standard module: the process is replaced, no request is refused."""
-    small["helper.py"] = "import colorsys\nVALUE = getattr(colorsys, 'MINE', 1)\n"
+    """A new file that shadows a loaded standard module that no library needs: the process is replaced, no request is refused."""
+    small["helper.py"] = "import tabnanny\nVALUE = getattr(tabnanny, 'MINE', 1)\n"
     server = serve("main:app")
     server.wait_for("/", {"value": 1, "greeting": "hello"})
-    small["colorsys.py"] = "MINE = 7\n"
+    small["tabnanny.py"] = "MINE = 7\n"
 
     def answered() -> bool:
         with socket.create_connection(("127.0.0.1", server.port), timeout=10) as sock:  # refused would raise
@@ -357,7 +357,7 @@ def test_what_needs_a_new_process_gets_one_on_the_same_socket(small: Project, se
     wait_until(answered, "the shadowing module being served")
     assert server.process.poll() is None
     assert server.json("/pid") == server.process.pid
-    server.wait_for_line("restart.*colorsys")
+    server.wait_for_line("restart.*tabnanny")
     small["helper.py"] = "VALUE = 8\n"
     server.wait_for("/", {"value": 8, "greeting": "hello"})
 

@@ -26,7 +26,9 @@ def start(folder: Path, database: Path) -> Server:
     """Plain uvicorn, with every warning an error and no fastapi_hmr to be found."""
     (folder / "fastapi_hmr.py").write_text("raise ImportError('the app needs fastapi_hmr')\n")
     port = free_port()
-    argv = [sys.executable, "-W", "error", "-m", "uvicorn", "main:app", "--port", str(port)]
+    # the WebSocket protocol that new versions of uvicorn take by themselves: the older one warns
+    sansio = ("--ws", "websockets-sansio")
+    argv = [sys.executable, "-W", "error", "-m", "uvicorn", "main:app", "--port", str(port), *sansio]
     env = {"DAYBOOK_DATABASE": str(database), "DAYBOOK_STARTUP_SECONDS": "0", "PYTHONWARNINGS": "error"}
     server = Server(argv, folder, port=port, env=env)
     server.wait_ready()
