@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 RARELY = 1_000_000
 """New objects between two collections meanwhile. By the threshold and not by gc.disable(), which the app may use."""
-
 HELD_S = 0.1
+"""How long that moment lasts."""
 
 type Thresholds = tuple[int, int, int]
 

@@ -158,6 +158,10 @@ def test_entry_11_opened_files_are_tracked_where_wanted(ours: hmr.Module, tmp_pa
             wanted.read_text()
             other.read_text()
         assert hmr.files_read(ours) == [wanted.resolve()]
+        with hmr.running(ours), hmr.unobserved():
+            wanted.read_text()
+        assert hmr.files_read(ours) == []
+        assert fs._filters.count(wants) == 1
     finally:
         hmr.forget_files(wants)
     assert wants not in fs._filters

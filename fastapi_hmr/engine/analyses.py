@@ -86,20 +86,15 @@ class Analyses:
 
         return either
 
-    @contextmanager
-    def _no_analysis(self) -> Iterator[None]:
-        self._without = get_ident()
-        try:
-            yield
-        finally:
-            self._without = 0
-
     def _works(self) -> bool:
         """Whether a route made without is a route made with, but for what the analysis finds."""
         whole, bare = self._route.__new__(self._route), self._route.__new__(self._route)
         self._make(whole, "/{one}", _sample, methods=["POST"])
-        with self._no_analysis():
+        self._without = get_ident()
+        try:
             self._make(bare, "/{one}", _sample, methods=["POST"])
+        finally:
+            self._without = 0
         found = vars(whole).keys() >= {*ANALYSED} and vars(whole).keys() == vars(bare).keys()
         return found and all(vars(bare)[name] == value for name, value in vars(whole).items() if name not in ANALYSED)
 
@@ -116,8 +111,11 @@ class Analyses:
                 if shape is not None and len(self._accepted) < KNOWN:
                     self._accepted.add(shape)
                 return
-            with self._no_analysis():
+            self._without = get_ident()
+            try:
                 make(route, path, endpoint, **options)
+            finally:
+                self._without = 0
             state = vars(route)
             for name in ANALYSED:
                 state.pop(name, None)

@@ -59,15 +59,21 @@ class Foreign:
                 todo.append(value)
         while todo:
             obj = todo.pop()
-            if id(obj) in reached or not self._worth(obj):
+            identity = id(obj)
+            if identity in reached:
                 continue
-            reached[id(obj)] = None
-            if id(obj) not in self._watched:
-                self._watched[id(obj)] = self._watch(obj)
+            if identity not in self._watched:  # which are worth it
+                if not self._worth(obj):
+                    continue
+                self._watched[identity] = self._watch(obj)
+            reached[identity] = None
             if isinstance(obj, ModuleType):
-                todo += [value for name in names if (value := vars(obj).get(name)) is not None]
+                held = vars(obj)
+                todo += [held[name] for name in held.keys() & names]
 
     def _worth(self, obj: Any) -> bool:
+        if obj is None or isinstance(obj, FunctionType):
+            return False
         if isinstance(obj, ModuleType):
             return type(obj) is ModuleType
         if isinstance(obj, type):

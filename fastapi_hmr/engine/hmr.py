@@ -129,7 +129,7 @@ class Module(ReactiveModule):
     def __getattr__(self, name: str) -> Any:
         ns = namespace(self)
         value = ns.get(name, MISSING)  # found: a user's global that has the name of one of hmr's properties
-        if _observer is not None and get_ident() == _thread:
+        if name not in STATIC and _observer is not None and get_ident() == _thread:
             _observer.on_read(self, name, value)
         if value is not MISSING:
             return value
@@ -183,6 +183,11 @@ class Module(ReactiveModule):
 
 INTERNAL: Final = frozenset((*Module.__slots__, "load", "file", "register_dispose_callback", PRIVATE + "load"))
 """hmr's own: found by `object.__getattribute__` only where hmr asks."""
+STATIC: Final = frozenset(
+    ("__class__", "__name__", "__file__", "__loader__", "__package__", "__path__", "__cached__", "__builtins__")
+)
+"""What the import system sets: the same after an edit, or the edit of another file."""
+UNTRACKED: Final = INTERNAL | STATIC
 
 _slots: dict[str, Any] = dict(vars(Module))
 _dict: Callable[[ModuleType], Any] = dict[str, Any](vars(ModuleType))["__dict__"].__get__
@@ -211,7 +216,7 @@ Module.__name__ = Module.__qualname__ = "module"  # what code that looks at type
 
 def _tracking_getattribute(self: Module, name: str) -> Any:
     value = object.__getattribute__(self, name)
-    if _observer is not None and get_ident() == _thread and name not in INTERNAL:
+    if name not in UNTRACKED and _observer is not None and get_ident() == _thread:
         _observer.on_read(self, name, value)
     return value
 
@@ -286,6 +291,17 @@ def forget_files(wanted: Callable[[Path], bool]) -> None:
     """Take the filter of `observe_files` back."""
     with suppress(ValueError):
         fs._filters.remove(wanted)
+
+
+@contextmanager
+def unobserved() -> Iterator[None]:
+    """While inside, hmr does not look at the files that are opened: it resolves the path of each."""
+    filters = fs._filters[:]
+    fs._filters.clear()
+    try:
+        yield
+    finally:
+        fs._filters[:] = filters
 
 
 def files_read(module: Module) -> list[Path]:

@@ -18,6 +18,7 @@ type Shape = tuple[Any, ...]
 
 ATOMS: Final = frozenset((str, int, float, bool, bytes, NoneType, EllipsisType))
 EMPTY: Final = inspect.Parameter.empty
+ANNOTATED: Final[Any] = type(typing.Annotated[int, 0])
 UNION: Final = frozenset((typing.Union, UnionType))
 KINDS: Final = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
 STARRED: Final = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
@@ -42,6 +43,7 @@ class Shapes:
         self._field: Any = sys.modules["pydantic.fields"].FieldInfo
         self._model: Any = pydantic.BaseModel
         self._metaclass = type(self._model)
+        self._kinds = frozenset((type, self._metaclass))
         self._own_schema: object = self._model.__get_pydantic_core_schema__.__func__
         self._placeholder: type = sys.modules["fastapi.datastructures"].DefaultPlaceholder
         self._undefined = type(sys.modules["pydantic_core"].PydanticUndefined)
@@ -108,7 +110,7 @@ class Shapes:
         return self._annotation(endpoint.__annotations__.get("return", EMPTY))
 
     def _parameter(self, annotation: Any, default: Any, depth: int) -> Shape:
-        said = typing.get_args(annotation)[1:] if typing.get_origin(annotation) is typing.Annotated else ()
+        said = annotation.__metadata__ if type(annotation) is ANNOTATED else ()
         depending = [each for each in said if isinstance(each, self._depends)]
         if isinstance(default, self._depends):
             if said:
@@ -117,7 +119,7 @@ class Shapes:
         if depending:
             if len(said) > 1 or default is not EMPTY:
                 raise UnknownShapeError
-            return self._dependency(depending[0], typing.get_args(annotation)[0], depth)
+            return self._dependency(depending[0], annotation.__origin__, depth)
         models = self._models
         shape = self._annotation(annotation)
         if isinstance(default, self._field):
@@ -139,7 +141,7 @@ class Shapes:
     def _annotation(self, annotation: Any) -> Shape:
         if annotation is None or annotation is EMPTY or annotation is typing.Any:
             return (annotation,)
-        if isinstance(annotation, type) and typing.get_origin(annotation) is None:
+        if type(annotation) in self._kinds or (isinstance(annotation, type) and typing.get_origin(annotation) is None):
             return self._class(annotation)
         origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
         if origin is typing.Literal:

@@ -12,7 +12,7 @@ from typing import Any
 from fastapi_hmr.engine import disk, hmr
 from fastapi_hmr.engine.course import Course
 from fastapi_hmr.engine.foreign import Foreign
-from fastapi_hmr.engine.hmr import MISSING, Module
+from fastapi_hmr.engine.hmr import MISSING, STATIC, Module
 from fastapi_hmr.engine.influence import Influence
 from fastapi_hmr.engine.mechanisms import Mechanisms
 from fastapi_hmr.engine.places import Places, real
@@ -21,19 +21,6 @@ from fastapi_hmr.engine.record import ENVIRON, FILE, LISTING, NAME, PROBE, Recor
 from fastapi_hmr.engine.sensors import Audit, Monitor, path_of
 from fastapi_hmr.engine.state import ATOMIC
 
-STATIC = frozenset(
-    (
-        "__dict__",
-        "__class__",
-        "__name__",
-        "__file__",
-        "__loader__",
-        "__package__",
-        "__path__",
-        "__cached__",
-        "__builtins__",
-    )
-)
 NAMESPACE = frozenset(("__dict__", "vars"))
 """What code calls a module's namespace by."""
 BOOTSTRAP = "<frozen importlib._bootstrap>"
@@ -203,8 +190,8 @@ class Tracker:
         record = self.stack[-1]
         if module is record.module:
             return
-        if name in STATIC:
-            if name == "__dict__" and self._mechanisms.state:
+        if name == "__dict__":
+            if self._mechanisms.state:
                 self._on_namespace(record, module, sys._getframe(2))  # noqa: SLF001 - who asks
             return
         if name == "__spec__":
