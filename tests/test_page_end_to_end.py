@@ -138,7 +138,7 @@ def test_a_syntax_error_shows_the_overlay_and_the_fix_removes_it(
     expect(overlay).to_contain_text("SyntaxError")
     expect(overlay).to_contain_text("routers/pages.py")
     assert loads.count == 1
-    example["routers/pages.py"] = good.replace("Good", "Mended")
+    example["routers/pages.py"] = good.replace("hour < 5:", "hour < 25:").replace("Up late", "Mended")
     expect(page.locator("body")).to_contain_text("Mended")
     expect(overlay).to_have_count(0)
     settled(page, loads, 2)

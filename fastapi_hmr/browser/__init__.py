@@ -118,6 +118,7 @@ class BrowserMiddleware:
             "data-token": self._routes.token,
             "data-swap": str(self._swap),
             "data-failure": str(self._failure["number"]) if self._failure else "0",
+            **({"data-posted": "yes"} if scope["method"] == "POST" else {}),  # a reload would send the form again
             **({"data-now": "yes"} if now else {}),  # connect before the page can forbid it
             **({"nonce": nonce} if nonce else {}),
         }

@@ -5,7 +5,6 @@
 
   /** @typedef {import("./protocol").Report} Report @typedef {import("./protocol").Failure} Failure */
   /** @typedef {import("./protocol").Asset} Asset @typedef {import("./protocol").Message} Message */
-  /** @typedef {import("./protocol").Whisper} Whisper */
   /** @typedef {{join(hear: (message: Message) => void): () => void}} Client */
   /** @typedef {Window & {__fastapi_hmr__?: Client, __fastapi_reloader_loaded?: boolean}} HmrWindow */
 
@@ -14,17 +13,17 @@
   const script = document.currentScript;
   if (me.__fastapi_hmr__ || !(script instanceof HTMLScriptElement)) return;
 
-  const RETRY = [250, 2000];
-  const WATCHDOG = 35_000;
-  const { fetch: ask, setTimeout: later, clearTimeout: never } = window; // before the page can wrap them
+  const later = window.setTimeout; // before the page can wrap it
   const base = new URL(".", script.src);
-  const token = script.dataset.token ?? "";
+  const posted = script.dataset.posted; // the result of a form: a reload would send that again
   const pageFailure = Number(script.dataset.failure);
   let pageId = script.dataset.id ?? "";
   let swapped = Number(script.dataset.swap);
   let reloading = false;
   let warned = false;
   let framed = false;
+  /** @type {typeof import("./state.js") | undefined} */
+  let keeper;
 
   /**
    * Parts that few pages need come when they do.
@@ -37,103 +36,6 @@
   /** Say where we are, for tests and the curious. @param {string} state */
   const mark = (state) => document.documentElement?.setAttribute("data-fastapi-hmr", reloading ? "reloading" : state);
 
-  /** @typedef {Pick<BroadcastChannel, "postMessage" | "close" | "onmessage">} Tabs @type {Tabs | null} */
-  let tabs = null;
-  let lead = 0; // our claim while we lead; the highest claim wins
-  let highest = 0;
-  /** @type {AbortController | null} */
-  let stream = null;
-  /** @type {number | undefined} */
-  let watchdog;
-  let delay = 0;
-  let greeted = false; // since we listen
-  /** @type {() => void} */
-  let wake = () => {};
-
-  /** @param {Whisper} whisper */
-  const whisper = (whisper) => tabs?.postMessage(whisper);
-
-  function takeLead() {
-    stopLeading();
-    lead = highest = Math.max(Date.now() + Math.random(), highest + 1);
-    whisper({ front: lead });
-    listen(lead);
-  }
-
-  function stopLeading() {
-    lead = 0;
-    stream?.abort();
-    wake();
-  }
-
-  /** @param {MessageEvent<Whisper>} event */
-  function onWhisper({ data }) {
-    if (data.front) {
-      highest = Math.max(highest, data.front);
-      if (lead && data.front > lead) {
-        lead = 0;
-        if (greeted) stopLeading(); // else our own greeting comes first: the other tab has had its
-      } else if (data.front < lead) whisper({ front: lead }); // by a clock that was set back
-    }
-    if (data.bye && !lead) claimSoon(Math.random() * 100);
-    if (data.say && !lead) hear(data.say);
-  }
-
-  /** Nobody may be listening: whoever is visible and first takes over. @param {number} delay */
-  function claimSoon(delay) {
-    never(watchdog);
-    watchdog = later(() => {
-      if (lead) stream?.abort();
-      else if (document.visibilityState === "visible" && tabs) takeLead();
-    }, delay);
-  }
-
-  /** Stay connected for as long as this claim leads. @param {number} claim */
-  async function listen(claim) {
-    delay = RETRY[0];
-    while (lead === claim) {
-      mark("connecting");
-      await connection().catch(() => {});
-      if (lead !== claim) return;
-      mark("lost");
-      await new Promise((resolve) => {
-        wake = () => resolve(null);
-        later(resolve, delay * (0.75 + Math.random() / 2));
-      });
-      delay = Math.min(delay * 2, RETRY[1]);
-    }
-  }
-
-  /** One connection, from its greeting to its end. */
-  async function connection() {
-    const mine = (stream = new AbortController());
-    claimSoon(WATCHDOG);
-    // Never the same URL twice: a service worker that answers from its cache has no such entry.
-    const url = new URL(`events?token=${token}&t=${Date.now().toString(36)}`, base);
-    const response = await ask(url, { signal: mine.signal, cache: "no-store", headers: { accept: "text/event-stream" } });
-    const id = response.headers.get("x-fastapi-hmr-id");
-    if (id) tell({ type: "stale", id }); // our token is another run's
-    if (!response.ok || !response.body || !/^text\/event-stream/.test(response.headers.get("content-type") ?? "")) {
-      return response.body?.cancel();
-    }
-    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-    let text = "";
-    for (let part = await reader.read(); !part.done; part = await reader.read()) {
-      claimSoon(WATCHDOG);
-      delay = RETRY[0];
-      const events = (text + part.value).split("\n\n");
-      text = events.pop() ?? "";
-      for (const event of events) if (event.startsWith("data: ")) tell(JSON.parse(event.slice(6)));
-      if (!lead && greeted) return mine.abort();
-    }
-  }
-
-  /** @param {Message} message */
-  function tell(message) {
-    whisper({ say: message });
-    hear(message);
-  }
-
   /** @type {Set<(message: Message) => void>} */
   const frames = new Set();
   /** @type {Message | null} */
@@ -141,8 +43,6 @@
 
   /** @param {Message} message */
   function hear(message) {
-    claimSoon(WATCHDOG);
-    if (message.type === "ping") return;
     last = message;
     apply(message);
     if (!reloading) for (const frame of frames) frame(message);
@@ -152,7 +52,6 @@
   function apply(message) {
     switch (message.type) {
       case "hello":
-        greeted = true;
         explain(message.failure);
         hint(message.raised);
         swap(null, message.swap);
@@ -208,7 +107,7 @@
   /** The server serves `id`: is it what this page was made by? @param {string} id */
   function arrive(id) {
     if (id === pageId) {
-      load("state.js").catch(() => {}); // a reload need not wait for it then
+      load("state.js").then((module) => (keeper = module)).catch(() => {}); // a reload need not wait for it then
       return mark("ready");
     }
     if (document.visibilityState === "hidden") return mark("stale");
@@ -219,6 +118,7 @@
   /** Reload, at most once for this URL, page and target: whatever comes back, this can't loop. @param {string} target */
   function reload(target) {
     if (reloading) return;
+    if (posted) return tellStale();
     if (!remember(`${location.pathname}${location.search} ${pageId} ${target}`)) {
       mark("ready");
       if (warned) return;
@@ -233,7 +133,23 @@
       reloading = false; // the person may have chosen to stay on the page
       mark("stale");
     }, 5000);
-    load("state.js").then((module) => module.save()).catch(() => {}).then(() => location.reload());
+    if (keeper) leaveWith(keeper);
+    else load("state.js").then(leaveWith, () => location.reload());
+  }
+
+  /** @param {typeof import("./state.js")} keeper */
+  function leaveWith(keeper) {
+    try {
+      keeper.save();
+    } catch {
+      // what can't be kept is no reason to stay
+    }
+    location.reload();
+  }
+
+  function tellStale() {
+    mark("stale");
+    withOverlay((module) => module.notice("The server has reloaded. Reloading this page would send its form again: do it by hand."));
   }
 
   /** Whether `attempt` is new, now that it is noted. @param {string} attempt */
@@ -313,55 +229,19 @@
     }
   }
 
-  /** @returns {Tabs} */
-  function makeTabs() {
-    try {
-      return new BroadcastChannel("fastapi-hmr");
-    } catch {
-      return { postMessage() {}, close() {}, onmessage: null }; // storage is blocked: each tab for itself
-    }
-  }
-
-  let leave = () => {};
+  const tabs = makeTabs(base, script.dataset.token ?? "", hear, mark);
+  let leave = tabs.leave;
 
   function start() {
     stop(); // a page that thaws is told so twice
-    greeted = false;
     const top = holder();
-    if (top) {
-      framed = true;
-      leave = top.join(apply);
-      return;
-    }
-    tabs = makeTabs();
-    tabs.onmessage = onWhisper;
-    claimSoon(WATCHDOG);
-    if (document.visibilityState !== "visible") mark("hidden");
-    else if (script?.dataset.now) takeLead();
-    else connectSoon();
-  }
-
-  /** Connect when the page has been painted, or soon: what it loads for itself comes first. */
-  function connectSoon() {
-    mark("connecting");
-    let opened = tabs;
-    const begin = () => {
-      if (opened && opened === tabs) takeLead();
-      opened = null;
-    };
-    requestAnimationFrame(() => later(begin));
-    later(begin, 300); // out of sight there are no frames
+    framed = !!top;
+    leave = top ? top.join(apply) : tabs.leave;
+    if (!top) tabs.join(!!script?.dataset.now);
   }
 
   /** Into the back-forward cache, frozen, or gone: an open stream would keep the page out of that cache. */
-  function stop() {
-    leave();
-    never(watchdog);
-    if (lead) whisper({ bye: lead });
-    stopLeading();
-    tabs?.close();
-    tabs = null;
-  }
+  const stop = () => leave();
 
   me.__fastapi_hmr__ = {
     join(hear) {
@@ -382,12 +262,6 @@
       // no storage, nothing noted
     }
     start();
-  });
-  addEventListener("online", () => wake());
-  document.addEventListener("visibilitychange", () => {
-    // A new connection, even where there is one: it may have died while the machine slept, and a greeting shows
-    // that the server is there to reload from.
-    if (document.visibilityState === "visible" && tabs) takeLead();
   });
   try {
     if (sessionStorage.getItem("fastapi-hmr:state")) load("state.js").then((module) => module.restore());

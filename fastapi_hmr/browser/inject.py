@@ -41,11 +41,12 @@ _CONCERNED = frozenset((b"etag", b"last-modified", SWITCH))
 def request_refusal(scope: Scope) -> str | None:
     """Why the answer to this request is not touched; None for a navigation."""
     headers: RawHeaders = scope["headers"]
-    if scope["method"] != "GET":
-        return "not a GET"
+    mode = first(headers, b"sec-fetch-mode")
+    if scope["method"] != "GET" and not (scope["method"] == "POST" and mode == b"navigate"):
+        return "neither a GET nor a form"
     if first(headers, b"range"):
         return "a part of a file"
-    if mode := first(headers, b"sec-fetch-mode"):
+    if mode:
         return None if mode == b"navigate" else "fetched by a script"
     if not first(headers, b"accept").lower().startswith(b"text/html"):
         return "no page was asked for"

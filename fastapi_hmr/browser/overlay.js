@@ -120,11 +120,11 @@ function onKey(event) {
 class Hint extends HTMLElement {
   #root = this.attachShadow({ mode: "open" });
 
-  /** @param {Report} report */
-  fill(report) {
+  /** @param {string} kind @param {string} text @param {() => void} onclick */
+  fill(kind, text, onclick) {
     this.#root.adoptedStyleSheets = [sheet];
-    const button = make("button", { type: "button", class: "hint-button" }, `${report.title} ${report.note}`);
-    button.onclick = () => show(report);
+    const button = make("button", { type: "button", class: `hint-button ${kind}` }, text);
+    button.onclick = onclick;
     this.#root.replaceChildren(button);
   }
 }
@@ -133,6 +133,8 @@ customElements.define("fastapi-hmr-hint", Hint);
 customElements.define("fastapi-hmr-overlay", Overlay);
 const overlay = new Overlay();
 const corner = new Hint();
+const chip = new Hint();
+let told = false;
 
 /** Show this report, in place of any other. @param {Report} report */
 export function show(report) {
@@ -149,6 +151,14 @@ export function close() {
 export function hint(report) {
   corner.remove();
   if (!report) return;
-  corner.fill(report);
+  corner.fill("raised", `${report.title} ${report.note}`, () => show(report));
   document.documentElement.append(corner);
+}
+
+/** Say something in the other corner, once; a click puts it away. @param {string} text */
+export function notice(text) {
+  if (told) return;
+  told = true;
+  chip.fill("notice", text, () => chip.remove());
+  document.documentElement.append(chip);
 }

@@ -23,8 +23,12 @@ _HEADING = {503: "The app is not running", 500: "The app raised an exception"}
 
 @cache
 def asset(name: str) -> bytes:
-    """One of the files beside this module."""
-    return files(__package__).joinpath(name).read_bytes()
+    """One of the files beside this module; the client with what no page needs it without, as one script."""
+    parts = [files(__package__).joinpath(part).read_bytes() for part in (*_WITH.get(name, ()), name)]
+    return parts[0] if len(parts) == 1 else b"(() => {\n" + b"\n".join(parts) + b"})();\n"
+
+
+_WITH = {"client.js": ("tabs.js",)}
 
 
 def error_response(

@@ -17,5 +17,5 @@ export type Message =
   | { type: "assets"; was: string; id: string; swap: number; files: Asset[] }
   | { type: "ping" };
 
-/** Who leads, who leaves, and what the leader heard. */
-export type Whisper = { front?: number; bye?: number; say?: Message };
+/** Who leads (and holds the lock that says so), who leaves, and what the leader heard. */
+export type Whisper = { front?: number; held?: boolean; bye?: number; say?: Message };

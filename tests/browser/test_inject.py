@@ -24,12 +24,22 @@ def test_document_gets_the_tag_right_after_head() -> None:
     assert answer.headers["x-fastapi-hmr"] == "injected"
 
 
-@pytest.mark.parametrize("method", ["HEAD", "POST", "PUT", "DELETE"])
+@pytest.mark.parametrize("method", ["HEAD", "PUT", "DELETE"])
 def test_other_methods_are_left_alone(method: str) -> None:
-    """Only a GET is reloaded: a form's result must never be submitted again."""
+    """Nobody navigates by them."""
     answer = ask([PAGE], scope=scope_of(method=method))
     assert answer.body == PAGE
     assert "x-fastapi-hmr" not in answer.headers
+
+
+def test_result_of_a_form_is_marked() -> None:
+    """So that the client never reloads it, which would send the form again; a script's POST stays as it is."""
+    answer = ask([PAGE], scope=scope_of(method="POST"))
+    assert without_tag(answer.body) == PAGE
+    assert b' data-posted="yes"' in answer.body
+    assert b"data-posted" not in ask([PAGE]).body
+    for headers in ({"accept": "text/html"}, {"accept": "text/html", "sec-fetch-mode": "cors"}):
+        assert ask([PAGE], scope=scope_of(method="POST", headers=headers)).body == PAGE
 
 
 @pytest.mark.parametrize(

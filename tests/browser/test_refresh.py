@@ -1,8 +1,11 @@
 """A page in Chromium keeps up with what is served: once for each save, and never in a loop."""
 
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import BrowserContext, Page
-from starlette.responses import HTMLResponse
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
 
 from tests.browser.driving import HIDING, LOADS, loads, page_id, ready, shows, state, visit
 from tests.browser.site import Site, document
@@ -141,21 +144,54 @@ def test_no_storage_at_all_is_no_reason_to_miss_a_save(plain: Site, page: Page) 
     assert loads(page) == 3
 
 
-def test_the_result_of_a_form_is_not_submitted_again(plain: Site, page: Page) -> None:
-    """A page that answered a POST hears nothing of saves."""
+def test_the_result_of_a_form_is_not_submitted_again(plain: Site, page: Page, tmp_path: Path) -> None:
+    """It says that it is old, once and out of the way, takes stylesheets in, and shows what is broken."""
+    link = "<link rel=stylesheet href=/site.css>"
+    plain.pages["/site.css"] = lambda request: Response("p { color: red }", media_type="text/css")
     plain.pages["/"] = lambda request: (
-        document("posted") if request.method == "POST" else document("<form method=post><button>go</button></form>")
+        document("<p>posted", link)
+        if request.method == "POST"
+        else document("<form method=post><button>go</button></form>")
     )
     visit(page, plain.url())
     page.click("button")
     page.wait_for_selector("text=posted")
-    assert page.locator("script[src*=__fastapi_hmr__]").count() == 0
-    wait_until(lambda: plain.streams == 0, "the end of the first page's stream")
+    ready(page)
+    sheet = tmp_path / "site.css"
+    sheet.write_text("p { color: green }")
+    plain.assets(sheet)
+    wait_until(lambda: plain.count("/site.css") == 2, "the new stylesheet")
     plain.save()
+    page.wait_for_selector("fastapi-hmr-hint >> text=by hand")
+    state(page, "stale")
+    page.click("fastapi-hmr-hint button")
+    plain.fail()
+    page.wait_for_selector("fastapi-hmr-overlay >> text=ZeroDivisionError")
+    plain.save()
+    page.wait_for_selector("fastapi-hmr-overlay", state="detached")
+    assert page.locator("fastapi-hmr-hint").count() == 0
     assert [request.method for request in plain.requests if request.url.path == "/"] == ["GET", "POST"]
     page.goto(plain.url())
+    shows(page, f"{plain.generation}.0")
+
+
+def test_a_form_that_fails_shows_why_and_is_not_sent_again(plain: Site, page: Page) -> None:
+    """The page with the exception does not promise to show the fix."""
+
+    def answer(request: Request) -> str:
+        if request.method == "POST":
+            raise RuntimeError("no such thing")
+        return document("<form method=post><button>go</button></form>")
+
+    plain.pages["/"] = answer
+    visit(page, plain.url())
+    page.click("button")
+    page.wait_for_selector("text=no such thing")
     ready(page)
-    assert page_id(page) == f"{plain.generation}.0"
+    assert not page.is_visible("text=by itself")
+    plain.save()
+    page.wait_for_selector("fastapi-hmr-hint >> text=by hand")
+    assert [request.method for request in plain.requests if request.url.path == "/"] == ["GET", "POST"]
 
 
 def test_hash_and_query_survive(plain: Site, page: Page) -> None:

@@ -31,7 +31,8 @@ def test_client_is_small() -> None:
 
 def test_every_file_is_served_and_every_import_is_a_file() -> None:
     """No script without a route, no route without a script."""
-    assert {path.name for path in SOURCE.iterdir() if path.suffix in (".js", ".css")} == set(ASSETS)
+    assert {path.name for path in SOURCE.iterdir() if path.suffix in (".js", ".css")} == set(ASSETS) | {"tabs.js"}
+    assert (SOURCE / "tabs.js").read_bytes() in asset("client.js")
     client = asset("client.js").decode()
     assert set(re.findall(r'load\("([a-z]+\.js)"\)', client)) == set(ASSETS) - {"client.js", "overlay.css"}
 

@@ -1,9 +1,10 @@
 """Many tabs, hidden tabs, tabs that come back, frames: one connection, and each page true to what is served."""
 
+import time
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import BrowserContext, Error, Page
 
 from tests.browser.driving import HIDING, loads, page_id, ready, shows, state, visit
 from tests.browser.proxy import Proxy
@@ -11,6 +12,9 @@ from tests.browser.site import Site, document
 from tests.utils import wait_until
 
 pytestmark = pytest.mark.browser
+
+SILENCE_S = 20
+"""A tab that hears nothing for so long may take over by itself: 35 s less the time between two pings."""
 
 
 @pytest.fixture
@@ -42,6 +46,19 @@ def test_the_next_tab_takes_over_when_the_connected_one_closes(plain: Site, cont
     wait_until(lambda: plain.streams == 1, "the first tab's stream")
     shows(first, plain.save())
     assert loads(first) == 2
+
+
+def test_the_next_tab_takes_over_when_the_connected_one_crashes(plain: Site, context: BrowserContext) -> None:
+    """It says no goodbye: the browser takes its lock away, long before its silence is noticed."""
+    first, second = visit(context.new_page(), plain.url()), visit(context.new_page(), plain.url())
+    first.wait_for_function("navigator.locks.query().then(({ pending }) => pending.length === 1)")
+    with pytest.raises(Error, match="crash"):
+        second.goto("chrome://crash")
+    began = time.monotonic()
+    shows(first, plain.save())
+    assert time.monotonic() - began < SILENCE_S / 2
+    assert loads(first) == 2
+    wait_until(lambda: plain.streams == 1, "the end of the other's stream")
 
 
 def test_a_tab_whose_clock_was_set_back_still_learns_what_is_current(plain: Site, context: BrowserContext) -> None:
