@@ -2,12 +2,20 @@
 
 import logging
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from fastapi_hmr import hot
+from tests.generations import generations
+from tests.reloads import Reloads
+from tests.serving import Serving, write_app
 from tests.utils import Project, Server, free_port, hmr_argv
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a script
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -57,3 +65,51 @@ def serve(project: Project) -> Iterator[Serve]:
     yield start
     for server in running:
         server.stop()
+
+
+@pytest.fixture
+async def serving(project: Project) -> AsyncIterator[Serving]:
+    """The app of `write_app`, not started yet."""
+    write_app(project)
+    with generations(project) as modules:
+        serving = Serving(modules)
+        try:
+            yield serving
+        finally:
+            await serving.close()
+
+
+@pytest.fixture
+async def reloads(project: Project) -> AsyncIterator[Reloads]:
+    """An open host over the project's modules."""
+    project["log.py"] = "log = []\n"
+    with generations(project) as modules:
+        try:
+            yield Reloads(modules)
+        finally:
+            await hot.host.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    """One Chromium for a module's tests."""
+    from playwright.sync_api import sync_playwright
+
+    from tests.browser.conftest import FLAGS, find_chromium
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(browser: "Browser") -> Iterator["BrowserContext"]:
+    """A fresh profile, patient on a busy machine."""
+    from playwright.sync_api import expect
+
+    context = browser.new_context()
+    context.set_default_timeout(30_000)
+    expect.set_options(timeout=30_000)
+    yield context
+    context.close()

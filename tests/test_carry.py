@@ -1,26 +1,10 @@
 """Carrying a lifespan over: merged, nested and mounted ones, apps that can't be replaced, other kinds of apps."""
 
 import sys
-from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.generations import generations
-from tests.serving import ALL, Serving, write_app
-from tests.utils import Project
-
-
-@pytest.fixture
-async def serving(project: Project) -> AsyncIterator[Serving]:
-    """The app of `write_app`, not started yet."""
-    write_app(project)
-    with generations(project) as modules:
-        serving = Serving(modules)
-        try:
-            yield serving
-        finally:
-            await serving.close()
-
+from tests.serving import ALL, Serving
 
 MERGED = """
     from contextlib import asynccontextmanager

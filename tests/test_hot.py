@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -12,17 +11,6 @@ from fastapi_hmr import hot
 from tests.generations import generations
 from tests.reloads import LOADER, Reloads
 from tests.utils import Project
-
-
-@pytest.fixture
-async def reloads(project: Project) -> AsyncIterator[Reloads]:
-    """An open host over the project's modules."""
-    project["log.py"] = "log = []\n"
-    with generations(project) as modules:
-        try:
-            yield Reloads(modules)
-        finally:
-            await hot.host.close()
 
 
 async def test_data_survives_its_module(reloads: Reloads) -> None:

@@ -4,28 +4,13 @@ import asyncio
 import gc
 import sys
 import weakref
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from fastapi_hmr import hot
 from fastapi_hmr.exceptions import StartupFailed
-from tests.generations import generations
-from tests.serving import ALL, Serving, write_app
-from tests.utils import Project
-
-
-@pytest.fixture
-async def serving(project: Project) -> AsyncIterator[Serving]:
-    """The app of `write_app`, not started yet."""
-    write_app(project)
-    with generations(project) as modules:
-        serving = Serving(modules)
-        try:
-            yield serving
-        finally:
-            await serving.close()
+from tests.serving import ALL, Serving
 
 
 async def test_lifespan_goes_on_after_an_edit_of_a_router(serving: Serving) -> None:

@@ -3,25 +3,11 @@
 import asyncio
 import sys
 import threading
-from collections.abc import AsyncIterator
 
 import pytest
 
 from fastapi_hmr import hot
-from tests.generations import generations
 from tests.reloads import LOADER, Reloads
-from tests.utils import Project
-
-
-@pytest.fixture
-async def reloads(project: Project) -> AsyncIterator[Reloads]:
-    """An open host over the project's modules."""
-    project["log.py"] = "log = []\n"
-    with generations(project) as modules:
-        try:
-            yield Reloads(modules)
-        finally:
-            await hot.host.close()
 
 
 async def test_keep_value_survives_an_unrelated_edit(reloads: Reloads) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.conftest import FLAGS, find_chromium
+from tests.browser.conftest import find_chromium
 from tests.utils import ROOT, Project, Server, free_port, hmr_argv
 
 pytestmark = pytest.mark.browser
@@ -19,25 +19,6 @@ SAVES = int(os.environ.get("FASTAPI_HMR_TEST_SAVES", "30"))
 """In a row; more by hand."""
 LOG = "addEventListener('DOMContentLoaded', () => { window.name += '|' + document.querySelector('h1').textContent; })"
 """Each page of a tab adds what it shows to what the tab remembers."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One Chromium for all."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    """A fresh profile, patient on a busy machine."""
-    context = browser.new_context()
-    context.set_default_timeout(30_000)
-    expect.set_options(timeout=30_000)
-    yield context
-    context.close()
 
 
 @pytest.fixture

@@ -1,13 +1,11 @@
 """Apps that use fastapi-reloader, and apps that don't, with --reload and without: each save is one refresh or none."""
 
 import os
-from collections.abc import Iterator
 from itertools import product
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import BrowserContext
 
-from tests.browser.conftest import FLAGS, find_chromium
 from tests.browser.driving import LOADS, loads, ready
 from tests.utils import Project, Server, free_port, hmr_argv
 
@@ -38,24 +36,6 @@ def data():
 WRAPPED = "\nfrom fastapi_reloader import patch_for_auto_reloading\n\napp = patch_for_auto_reloading(app)\n"
 EDITS = {"patch": ('    return "one"', '    return "two"'), "update": ('NAME = "one"', 'NAME = "two"')}
 COMBINATIONS = list(product((False, True), (False, True), ("document", "bare"), EDITS))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One Chromium for all."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    """A fresh profile, patient on a busy machine."""
-    context = browser.new_context()
-    context.set_default_timeout(30_000)
-    yield context
-    context.close()
 
 
 @pytest.fixture

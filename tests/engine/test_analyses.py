@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import random
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -63,17 +63,6 @@ async def lasting(limit: Annotated[int, Depends(limit)]) -> AsyncIterator[int]:
 
 WHEN = datetime
 bearer = OAuth2PasswordBearer("token", auto_error=False)
-
-
-@pytest.fixture
-def routes() -> Iterator[Routes]:
-    """Routes in FastAPI's place, for one test."""
-    found = Routes()
-    found.install()
-    try:
-        yield found
-    finally:
-        found.uninstall()
 
 
 def endpoint(parameters: str, returns: str = "dict[str, int]", *, kind: str = "async def") -> Callable[..., Any]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import httpx
@@ -165,17 +165,6 @@ def answers(app: FastAPI, requests: list[tuple[str, str, dict[str, Any]]] = REQU
         got.append((str(response.url), response.status_code, kept, response.content))
     got.append(asyncio.run(greeting(app, "/again/socket")))
     return got
-
-
-@pytest.fixture
-def routes() -> Iterator[Routes]:
-    """Routes in FastAPI's place, for one test."""
-    found = Routes()
-    found.install()
-    try:
-        yield found
-    finally:
-        found.uninstall()
 
 
 def contexts(app: FastAPI) -> list[Any]:

@@ -10,7 +10,7 @@ from tests.property.scenario import history
 from tests.property.search import Tally, search, smallest
 
 SEED = 7_000
-CHUNKS, SIZE = 8, 15
+CHUNKS, SIZE = 12, 25
 EDITS, MODULES = 5, 20
 SHRINK_S = 60.0
 
