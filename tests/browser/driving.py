@@ -46,7 +46,7 @@ Object.defineProperty(Document.prototype, "visibilityState", { get: () => (hidde
 Object.defineProperty(Document.prototype, "hidden", { get: () => hidden });
 window.hide = (value) => { hidden = value; document.dispatchEvent(new Event("visibilitychange")); };
 """
-"""Headless Chromium's pages are visible even minimised or behind others: one with this can be told that it is not."""
+"""Playwright's pages always count as visible: one with this can be told that it is not (real ones: windows.py)."""
 
 
 def state(page: Page | Frame, expected: str) -> None:

@@ -1,4 +1,4 @@
-"""Many tabs, hidden tabs, tabs that come back, frames: one connection, and each page true to what is served."""
+"""Many tabs, tabs that come back, frames: one connection, and each page true to what is served."""
 
 import time
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import BrowserContext, Error, Page
 
-from tests.browser.driving import HIDING, loads, page_id, ready, shows, state, visit
+from tests.browser.driving import loads, page_id, ready, shows, state, visit
 from tests.browser.proxy import Proxy
 from tests.browser.site import Site, document
 from tests.utils import wait_until
@@ -83,47 +83,6 @@ def test_an_error_reaches_every_tab(plain: Site, context: BrowserContext) -> Non
         page.wait_for_selector("fastapi-hmr-overlay", state="detached")
 
 
-def test_a_hidden_tab_reloads_when_it_is_shown(plain: Site, page: Page) -> None:
-    """Once, however many saves there were."""
-    page.add_init_script(HIDING)
-    visit(page, plain.url())
-    page.evaluate("hide(true)")
-    targets = [plain.save() for _ in range(3)]
-    state(page, "stale")
-    assert loads(page) == 1
-    page.evaluate("hide(false)")
-    shows(page, targets[-1])
-    assert loads(page) == 2
-
-
-def test_a_tab_opened_in_the_background_connects_when_it_is_shown(plain: Site, page: Page) -> None:
-    """It holds no connection until then, and misses nothing."""
-    page.add_init_script(HIDING.replace("hidden = false", "hidden = !window.name"))
-    page.add_init_script("window.name ||= '0'")
-    page.goto(plain.url())
-    state(page, "hidden")
-    assert plain.streams == 0
-    target = plain.save()
-    page.evaluate("hide(false)")
-    shows(page, target)
-
-
-def test_a_hidden_tab_shown_while_the_server_is_away_stays_as_it_is(plain: Site, page: Page) -> None:
-    """It reloads from a server that is there, never into the browser's own error page."""
-    page.add_init_script(HIDING)
-    visit(page, plain.url())
-    page.evaluate("hide(true)")
-    plain.save()
-    state(page, "stale")
-    plain.stop()
-    page.evaluate("hide(false)")
-    state(page, "lost")
-    assert loads(page) == 1
-    plain.start()
-    shows(page, f"{plain.generation}.0")
-    assert loads(page) == 2
-
-
 def test_a_page_from_the_back_forward_cache_catches_up(plain: Site, page: Page) -> None:
     """Our stream does not keep it out of that cache; back in view it learns what is current."""
     visit(page, plain.url())
@@ -151,17 +110,6 @@ def test_a_page_from_the_back_forward_cache_that_is_current_stays(plain: Site, p
     assert page.evaluate("window.kept") is True
     wait_until(lambda: plain.streams == 1, "its stream")
     shows(page, plain.save())
-
-
-def test_a_frozen_page_gives_its_connection_up(plain: Site, page: Page) -> None:
-    """Browsers freeze pages that are hidden for long (told so here: it can't be done by hand); thawed, it catches up."""
-    visit(page, plain.url())
-    page.evaluate("document.dispatchEvent(new Event('freeze'))")
-    wait_until(lambda: plain.streams == 0, "the end of the stream")
-    target = plain.save()
-    page.evaluate("document.dispatchEvent(new Event('resume'))")
-    shows(page, target)
-    assert loads(page) == 2
 
 
 def test_a_frame_leaves_the_stream_to_its_page(plain: Site, page: Page) -> None:
