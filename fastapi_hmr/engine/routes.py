@@ -80,6 +80,7 @@ class Routes:
         done = len(self._undo)
         try:
             self._analyses = Analyses(routing, self._replace)
+            self._analyses.run(self._sharing)
         except Exception:  # noqa: BLE001 - a version that works in another way, and whatever comes of that
             self._take_back(done)
 

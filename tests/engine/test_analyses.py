@@ -227,6 +227,15 @@ def test_only_while_modules_run(routes: Routes) -> None:
     assert LATER not in vars(made("/", endpoint("")))
 
 
+def test_fastapi_that_is_loaded_meanwhile(routes: Routes) -> None:
+    """A first start loads FastAPI in the midst of the app's modules: those that follow count already."""
+    with routes.sharing():
+        routes.uninstall()
+        routes.install()
+        made("/", endpoint(""))
+        assert LATER in vars(made("/", endpoint("")))
+
+
 def test_signature_changed_afterwards_does_not_count(routes: Routes) -> None:
     """A decorator above the route's may change the signature: FastAPI has read it by then."""
     with routes.sharing():
