@@ -88,9 +88,9 @@ class Site:
         self.middleware = BrowserMiddleware(
             self._answer, generation=lambda: self.generation, notice=self.notices.append, **self._options
         )
-        config = uvicorn.Config(
+        config = uvicorn.Config(  # ws: what new versions of uvicorn take by themselves; the older one warns
             self.middleware, host="127.0.0.1", port=self.port, lifespan="off", log_level="critical",
-            root_path=self._root_path, http=self._http, timeout_graceful_shutdown=1,
+            root_path=self._root_path, http=self._http, ws="websockets-sansio", timeout_graceful_shutdown=1,
         )  # fmt: skip
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, daemon=True)
