@@ -72,6 +72,7 @@ function whole(part, spec, seen = new Set()) {
 }
 
 const MARK = "data-fastapi-hmr-changed";
+let saves = 0;
 
 /** Mark the panels of changed operations, once they are drawn. @param {{path: string, method: string}[]} operations */
 function mark(operations) {
@@ -79,7 +80,9 @@ function mark(operations) {
     old.removeAttribute(MARK);
     if (old instanceof HTMLElement) old.style.outline = "";
   }
+  const save = ++saves;
   const drawn = () => {
+    if (save !== saves) return; // another has come meanwhile, with marks of its own
     for (const { path, method } of operations) {
       const label = document.querySelector(`.opblock-${method} [data-path="${CSS.escape(path)}"]`);
       const panel = label?.closest(".opblock");
