@@ -51,6 +51,8 @@ INSTEAD: Final[dict[str, Callable[..., Any]]] = {
     "_is_gen_callable": lambda _: False,
 }
 """What FastAPI analyses with, and what is there instead while a route is made without."""
+MAKING: Final = ("_populate_api_route_state", "request_response")
+"""What else a route is made with.  Tools that trace requests put functions of their own in these places."""
 
 
 class Analyses:
@@ -68,6 +70,7 @@ class Analyses:
         self._active = False
         for name, instead in INSTEAD.items():
             replace(routing, name, self._switched(getattr(routing, name), instead))
+        self._functions = [(name, getattr(routing, name)) for name in (*INSTEAD, *MAKING)]
         if not self._works():
             raise AttributeError("APIRoute is made in another way")
         replace(self._route, "__init__", self._init())
@@ -85,6 +88,11 @@ class Analyses:
             return (instead if self._without and self._without == get_ident() else function)(*args, **kwargs)
 
         return either
+
+    def _undisturbed(self) -> bool:
+        """Whether no tool has put a function of its own in between, to look at what is analysed."""
+        present = vars(self._routing)
+        return all(present.get(name) is function for name, function in self._functions)
 
     def _works(self) -> bool:
         """Whether a route made without is a route made with, but for what the analysis finds."""
@@ -104,7 +112,7 @@ class Analyses:
         @functools.wraps(make)
         def init(route: Any, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
             shape = None
-            if self._active and type(route) is plain and plain.get_route_handler is handler:
+            if self._active and type(route) is plain and plain.get_route_handler is handler and self._undisturbed():
                 shape = self._shapes.of(path, endpoint, options)
             if shape is None or shape not in self._accepted:
                 make(route, path, endpoint, **options)

@@ -14,7 +14,7 @@ ANALYSES = (0, 141)
 FASTAPI = tuple(int(part) for part in version("fastapi").split(".")[:2])
 collect_ignore = [
     *(["test_routes.py"] if KEEPS_ROUTERS > FASTAPI else []),
-    *(["test_analyses.py", "test_routes_ledger.py"] if ANALYSES > FASTAPI else []),
+    *(["test_analyses.py", "test_analyses_random.py", "test_routes_ledger.py"] if ANALYSES > FASTAPI else []),
 ]
 
 

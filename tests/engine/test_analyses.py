@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import random
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -220,6 +219,22 @@ def test_route_class_of_the_apps_own_is_left_alone(routes: Routes) -> None:
     assert not [route for route in both if LATER in vars(route)]
 
 
+def test_tool_that_looks_at_the_analysis_gets_it_at_once(routes: Routes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tracers wrap what makes a handler, and set things on what they are given."""
+    original, calls = routing.get_request_handler, []
+
+    def tracing(**given: Any) -> Any:
+        given["dependant"].call = functools.partial(given["dependant"].call)
+        calls.append(given["dependant"].path)
+        return original(**given)
+
+    monkeypatch.setattr(routing, "get_request_handler", tracing)
+    with routes.sharing():
+        both = [made("/traced", endpoint("")) for _ in range(2)]
+    assert calls == ["/traced"] * 2
+    assert not [route for route in both if LATER in vars(route)]
+
+
 def test_only_while_modules_run(routes: Routes) -> None:
     """A route that is added later is made as always."""
     with routes.sharing():
@@ -302,80 +317,6 @@ def test_shapes_hold_nothing_alive(routes: Routes) -> None:
                 "types",
             }
     assert analyses._shapes._calls == {}
-
-
-PIECES = {
-    "annotation": [
-        "int",
-        "str",
-        "Thing",
-        "list[int]",
-        "list[Thing]",
-        "int | None",
-        "Alien",
-        "WHEN",
-        "Any",
-        "Request",
-        "Choice",
-        "dict[str, Thing]",
-    ],
-    "marker": [
-        "",
-        "Query()",
-        "Query(ge=1)",
-        "Path()",
-        "Header()",
-        "Body()",
-        "Body(embed=True)",
-        "Form()",
-        "Cookie()",
-        "File()",
-        "Depends(limit)",
-        "Depends()",
-        "Depends(lasting, scope='function')",
-    ],
-    "default": ["", "", "= 3", "= None", "= Query(4)", "= Body()", "= Depends(lasting)"],
-}
-
-
-def drawn(rng: random.Random) -> tuple[str, str, str, dict[str, Any]]:
-    """A path, parameters, what is returned, and options."""
-    parameters = []
-    for name in rng.sample(["one", "two", "three"], rng.randint(0, 3)):
-        annotation, marker, default = (rng.choice(PIECES[piece]) for piece in ("annotation", "marker", "default"))
-        said = f"Annotated[{annotation}, {marker}]" if marker else annotation
-        parameters.append(f"{name}: {said} {default}".rstrip())
-    returns = rng.choice(["Any", "Thing", "list[Thing]", "Alien", "Response", "None", "AsyncIterator[Thing]"])
-    options = {"status_code": rng.choice([200, 200, 201, 204]), "methods": [rng.choice(["GET", "POST"])]}
-    return rng.choice(["/", "/{one}"]), ", ".join(["*", *parameters] if parameters else []), returns, options
-
-
-def outcome(case: tuple[str, str, str, dict[str, Any]]) -> Any:
-    """What becomes of an endpoint: its facts, or what FastAPI raises."""
-    path, parameters, returns, options = case
-    try:
-        return made(path, endpoint(parameters, returns), **options)
-    except Exception as error:
-        return type(error), str(error).partition(" at 0x")[0]
-
-
-def test_random_endpoints_have_the_same_outcome(routes: Routes) -> None:
-    """Of many drawn signatures each is refused, or not, at its second definition as FastAPI alone would do it."""
-    rng = random.Random(7)
-    cases = [drawn(rng) for _ in range(400)]
-    with routes.sharing():
-        for case in cases:
-            outcome(case)
-        again = [outcome(case) for case in cases]
-    waited = sum(isinstance(one, APIRoute) and LATER in vars(one) for one in again)
-    routes.uninstall()
-    plain = [outcome(case) for case in cases]
-    assert waited > 50
-    assert sum(isinstance(one, tuple) for one in plain) > 50
-    for case, ours, theirs in zip(cases, again, plain, strict=True):
-        assert type(ours) is type(theirs), case
-        both = (ours, theirs) if isinstance(ours, tuple) else (facts(ours), facts(theirs))
-        assert both[0] == both[1], case
 
 
 @pytest.mark.parametrize("name", INSTEAD)
