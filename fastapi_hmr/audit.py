@@ -31,12 +31,13 @@ def unlisten(event: str, listener: Listener) -> None:
 
 
 def _on_event(event: str, arguments: tuple[Any, ...]) -> None:
-    listeners = _listeners.get(event)
-    if listeners is None or getattr(_inside, "busy", False):
+    if event not in _listeners:  # most: a dozen in each request
+        return
+    if getattr(_inside, "busy", False):
         return
     _inside.busy = True
     try:
-        for listener in listeners:
+        for listener in _listeners.get(event, ()):
             listener(arguments)
     finally:
         _inside.busy = False

@@ -37,36 +37,26 @@ class Kind(Enum):
 class Exchange:
     """What the app sees as `receive` and `send`, until the server ends the exchange."""
 
-    __slots__ = (
-        "_ended",
-        "_interrupted",
-        "_receive",
-        "_scope",
-        "_send",
-        "_sent",
-        "_started",
-        "_waiting",
-        "complete",
-        "cut",
-        "done",
-        "kind",
-        "retired",
-        "task",
-    )  # fmt: skip
+    # What hardly any exchange changes stands on the class: to set it for each takes longer than the rest of ours.
+    complete = False
+    """The client has got all that there is."""
+    cut = False
+    """The server ended it: what the handler says or raises from then on is nobody's concern."""
+    done = False
+    """The handler is over."""
+    retired = False
+    kind = Kind.ORDINARY
+    _started = False
+    _sent = 0
+    _waiting: frozenset[asyncio.Task[Any]] = frozenset()
+    _interrupted: frozenset[asyncio.Task[Any]] = frozenset()
+    _ended: asyncio.Future[None] | None = None
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.kind = Kind.SOCKET if scope["type"] == "websocket" else Kind.ORDINARY
+        if scope["type"] == "websocket":
+            self.kind = Kind.SOCKET
         self.task = asyncio.current_task()
-        self.complete = False  # the client has got all that there is
-        self.cut = False  # the server ended it: what the handler says or raises from then on is nobody's concern
-        self.done = False  # the handler is over
-        self.retired = False
         self._scope, self._receive, self._send = scope, receive, send
-        self._started = False
-        self._sent = 0
-        self._waiting: set[asyncio.Task[Any]] = set()
-        self._interrupted: frozenset[asyncio.Task[Any]] = frozenset()
-        self._ended: asyncio.Future[None] | None = None
 
     @property
     def endless(self) -> bool:
@@ -84,7 +74,7 @@ class Exchange:
         task = asyncio.current_task()
         assert task is not None
         before = task.cancelling()
-        self._waiting.add(task)
+        self._waiting |= {task}
         try:
             return await self._receive()
         except asyncio.CancelledError:
@@ -92,16 +82,22 @@ class Exchange:
                 raise
             return self._disconnect()
         finally:
-            self._waiting.discard(task)
+            self._waiting -= {task}
 
     def _disconnect(self) -> Message:
         if self.kind is Kind.SOCKET:
             return {"type": "websocket.disconnect", "code": RESTART, "reason": "reloaded"}
         return {"type": "http.disconnect"}
 
-    async def send(self, message: Message) -> None:
+    def send(self, message: Message) -> Awaitable[None]:
         """Pass a message to the client, noting what kind of response it is."""
         self._sent += 1
+        if self.cut or self.retired or self._sent % TURN == 0:
+            return self._send_in_turn(message)
+        self._note(message)
+        return self._send(message)
+
+    async def _send_in_turn(self, message: Message) -> None:
         if self._sent % TURN == 0:
             await asyncio.sleep(0)
         if self.cut:
@@ -141,7 +137,7 @@ class Exchange:
         if self.cut or self.done:
             return
         self.cut = True
-        self._interrupted = frozenset(self._waiting)
+        self._interrupted = self._waiting
         for task in self._interrupted:
             task.cancel()
         if self.complete:

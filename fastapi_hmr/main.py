@@ -298,7 +298,8 @@ def _place(file: str | Path, line: int) -> str:
 
 def _not_ours(record: logging.LogRecord) -> bool:
     """Keep the page's own questions, and the token in them, out of the access log."""
-    return "/__fastapi_hmr__/" not in str(record.args)
+    path = record.args[2] if isinstance(record.args, tuple) and len(record.args) > 2 else ""
+    return "/__fastapi_hmr__/" not in str(path)
 
 
 def _debugger() -> bool:

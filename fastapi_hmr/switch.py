@@ -6,7 +6,7 @@ import contextvars
 import logging
 import secrets
 import weakref
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fastapi_hmr.exceptions import StartupFailed
@@ -301,9 +301,17 @@ class Switch:
         old = self._previous
         return (old is not None and old.lifespan.answered) or (is_starlette(app) and app.middleware_stack is None)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer by the current generation, after the gate."""
         exchange = scope.pop("fastapi_hmr", None)
+        current = self._current
+        if self._gate is not None or current is None:
+            return self._answer_later(exchange, scope, receive, send)
+        if exchange is not None:
+            exchange["generation"] = self.generation
+        return current(scope, receive, send)
+
+    async def _answer_later(self, exchange: dict[str, Any] | None, scope: Scope, receive: Receive, send: Send) -> None:
         if self._gate is not None and not await self._through_gate():
             late = f"the app has not come up within {self._gate_timeout:g} s: see what it waits for in its startup"
             return await self._unavailable(ErrorReport("StillReloading", late), scope, send)

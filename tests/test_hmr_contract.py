@@ -143,28 +143,14 @@ def test_entry_10_forked_context_has_computations_of_its_own(ours: hmr.Module) -
     assert HMR_CONTEXT.leaf is HMR_CONTEXT
 
 
-def test_entry_11_opened_files_are_tracked_where_wanted(ours: hmr.Module, tmp_path: Path) -> None:
-    """A file that is opened while a module loads is known to belong to it, if the filter wants it."""
-    wanted, other = tmp_path / "wanted.txt", tmp_path / "other.txt"
-    wanted.write_text("w")
-    other.write_text("o")
-
-    def wants(path: Path) -> bool:
-        return path.name == "wanted.txt"
-
-    hmr.observe_files(wants)
-    try:
-        with hmr.running(ours):
-            wanted.read_text()
-            other.read_text()
-        assert hmr.files_read(ours) == [wanted.resolve()]
-        with hmr.running(ours), hmr.unobserved():
-            wanted.read_text()
-        assert hmr.files_read(ours) == []
-        assert fs._filters.count(wants) == 1
-    finally:
-        hmr.forget_files(wants)
-    assert wants not in fs._filters
+def test_entry_11_files_belong_to_the_module_under_way(ours: hmr.Module, tmp_path: Path) -> None:
+    """A file that is read while a module loads is known to belong to it; one that is read by nobody is nobody's."""
+    read, other = tmp_path / "read.txt", tmp_path / "other.txt"
+    hmr.read_file(other)
+    assert other not in fs.fs_signals
+    with hmr.running(ours):
+        hmr.read_file(read)
+    assert hmr.files_read(ours) == [read]
 
 
 def test_tracking_is_off_while_nothing_is_imported(ours: hmr.Module) -> None:

@@ -23,7 +23,8 @@ Each entry has a test of the same number in tests/test_hmr_contract.py.
     that importing costs no more Python frames than a cold start does (chains of 200 modules).
 10. `HMR_CONTEXT.leaf`, `.enter(computation)`, `.fork()`, `.async_execution_context`: the running computation.
     Forked for the outermost import, so that reads in other threads and tasks are not taken for the module's.
-11. `reactivity.hmr.fs.fs_signals`, `add_filter`, `setup_fs_audithook`: data files opened while importing.
+11. `reactivity.hmr.fs.fs_signals`, `track`: data files opened while importing. Not its `setup_fs_audithook`: each
+    audit hook is called for a dozen events in every request.
 """
 
 import sys
@@ -281,27 +282,10 @@ def rejoin(token: Token[Any]) -> None:
     HMR_CONTEXT.async_execution_context.reset(token)
 
 
-def observe_files(wanted: Callable[[Path], bool]) -> None:
-    """Let hmr track the files that are opened while importing, where `wanted` says so."""
-    fs.setup_fs_audithook()
-    fs.add_filter(wanted)
-
-
-def forget_files(wanted: Callable[[Path], bool]) -> None:
-    """Take the filter of `observe_files` back."""
-    with suppress(ValueError):
-        fs._filters.remove(wanted)
-
-
-@contextmanager
-def unobserved() -> Iterator[None]:
-    """While inside, hmr does not look at the files that are opened: it resolves the path of each."""
-    filters = fs._filters[:]
-    fs._filters.clear()
-    try:
-        yield
-    finally:
-        fs._filters[:] = filters
+def read_file(path: Path) -> None:
+    """A file is opened: the module under way depends on it."""
+    if HMR_CONTEXT.leaf.current_computations:
+        fs.track(path)
 
 
 def files_read(module: Module) -> list[Path]:

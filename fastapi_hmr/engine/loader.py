@@ -60,7 +60,7 @@ class Loader(SourceFileLoader):
         tracker = self._tracker
         module = cast("Module", module)
         tracker.order += 1
-        with tracker.reading(), hmr.unobserved():
+        with tracker.reading():
             source = self.get_data(self.path)
         record = Record(self.name, self._file, module, tracker.order, source)
         tracker.begin(record)

@@ -5,11 +5,12 @@ import importlib
 import os
 import pathlib
 import sys
-import weakref
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, Protocol
+
+from fastapi_hmr import audit
 
 TOOL = "fastapi-hmr"
 
@@ -117,54 +118,46 @@ class Monitor:
         return sys.monitoring.DISABLE  # a library's function: its first call is the last we hear of
 
 
-_listening: "weakref.WeakSet[Audit]" = weakref.WeakSet()
-
-
 class Audit:
-    """Audit events. A hook can't be removed, so there is one for the process, which forgets closed engines."""
+    """What is asked of the disk and the environment, by audit events. On only while something is imported."""
 
     def __init__(self, senses: Senses) -> None:
-        self.senses = senses
-        self.active = False
+        self._senses = senses
+        self._listeners: dict[str, audit.Listener] = {
+            "open": self._opened,
+            "os.listdir": self._listed,
+            "os.scandir": self._listed,
+            "os.putenv": self._set,
+            "os.unsetenv": self._set,
+        }
+        self._on = False
 
-    def install(self) -> None:
-        """Listen from now on."""
-        _add_hook()
-        _listening.add(self)
+    def on(self) -> None:
+        """Report from now on."""
+        if not self._on:
+            self._on = True
+            for event, listener in self._listeners.items():
+                audit.listen(event, listener)
 
-    def uninstall(self) -> None:
-        """Stop listening."""
-        _listening.discard(self)
+    def off(self) -> None:
+        """Report nothing any more."""
+        if self._on:
+            self._on = False
+            for event, listener in self._listeners.items():
+                audit.unlisten(event, listener)
 
-    def hear(self, event: str, args: tuple[Any, ...]) -> None:
-        """One event; only asked while active."""
+    def _opened(self, arguments: tuple[Any, ...]) -> None:
+        path, _, flags = arguments
+        if isinstance(flags, int) and flags % 2 == 0:
+            self._senses.on_open(path, sys._getframe(2))  # noqa: SLF001 - who asks
+
+    def _listed(self, arguments: tuple[Any, ...]) -> None:
         frame = sys._getframe(2)  # noqa: SLF001 - who asks
-        if event == "open":
-            flags = args[2]
-            if isinstance(flags, int) and flags % 2 == 0:
-                self.senses.on_open(args[0], frame)
-        elif event in {"os.putenv", "os.unsetenv"}:
-            self.senses.on_setenv()
-        elif "importlib" not in frame.f_code.co_filename:
-            self.senses.on_listing(args[0], frame)
+        if "importlib" not in frame.f_code.co_filename:
+            self._senses.on_listing(arguments[0], frame)
 
-
-HEARD = frozenset(("open", "os.listdir", "os.scandir", "os.putenv", "os.unsetenv"))
-_hooked: list[Callable[[str, tuple[Any, ...]], None]] = []
-
-
-def _add_hook() -> None:
-    if _hooked:
-        return
-
-    def hook(event: str, args: tuple[Any, ...]) -> None:
-        if event in HEARD:
-            for audit in list(_listening):
-                if audit.active:
-                    audit.hear(event, args)
-
-    _hooked.append(hook)
-    sys.addaudithook(hook)
+    def _set(self, _arguments: tuple[Any, ...]) -> None:
+        self._senses.on_setenv()
 
 
 def path_of(value: Any) -> Path | None:

@@ -66,19 +66,12 @@ class Tracker:
     def install(self) -> None:
         """Hook in; nothing is reported until a module is imported."""
         self.monitor.install()
-        self._audit.install()
-        hmr.observe_files(self.wants_file)
 
     def uninstall(self) -> None:
         """Hook out."""
         self.monitor.uninstall()
-        self._audit.uninstall()
-        hmr.forget_files(self.wants_file)
+        self._audit.off()
         self.process.close()
-
-    def wants_file(self, path: Path) -> bool:
-        """Whether hmr should track this file, which is being opened."""
-        return bool(self.stack) and not self.quiet and self.places.owns(path)
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -168,14 +161,14 @@ class Tracker:
         self._thread = get_ident()
         self._token = hmr.isolate()
         hmr.watch(self)
-        self._audit.active = True
+        self._audit.on()
         if self._mechanisms.process:
             self.process.environ_changed()
         self.process.mark()
 
     def _close(self) -> None:
         self.monitor.off()
-        self._audit.active = False
+        self._audit.off()
         hmr.unwatch()
         if self._token is not None:
             hmr.rejoin(self._token)
@@ -251,16 +244,14 @@ class Tracker:
     def library_import(self) -> Iterator[None]:
         """While inside, the module under way is importing a library.
 
-        Its files are opened by the hundred, and hmr would resolve the path of each; `on_open` hears of them too.
+        Its files are opened by the hundred, and to resolve the path of each takes its time.
         Its functions are called by the thousand, and none of them is first-party.
         """
-        hmr.forget_files(self.wants_file)
         self.monitor.off()
         try:
             with self.process.library_import(self.stack[-1]):
                 yield
         finally:
-            hmr.observe_files(self.wants_file)
             self._listen()
             self.on_library()
 
@@ -305,8 +296,12 @@ class Tracker:
                 self.records.note(record, ENVIRON, key)
 
     def on_open(self, path: Any, frame: FrameType) -> None:
-        """Part of sensors.Senses: hmr tracks the file for the module under way, this for the callers between."""
-        if self.quiet or not self.tracks_here() or (type(path) is str and not self.places.owns(path)):
+        """Part of sensors.Senses. hmr keeps the file for the module under way, our records for the callers between."""
+        if self.quiet or not self.tracks_here():
+            return
+        if type(path) is str and not self.in_library():
+            self._track(Path(path).resolve())
+        if type(path) is str and not self.places.owns(path):
             return
         found = path_of(path)
         if found is None or not self.places.owns(found):
@@ -317,6 +312,10 @@ class Tracker:
             for place in {path, path.resolve()}:  # a link, and what it leads to
                 if place != record.file:
                     self._note_file(record, place)
+
+    def _track(self, path: Path) -> None:
+        if self.places.owns(path):
+            hmr.read_file(path)
 
     def on_listing(self, path: Any, frame: FrameType) -> None:
         """Part of sensors.Senses."""
