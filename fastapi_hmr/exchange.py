@@ -45,23 +45,30 @@ class Exchange:
     done = False
     """The handler is over."""
     retired = False
-    kind = Kind.ORDINARY
     _started = False
+    _start: Message | None = None
+    """The head of a response that is under way."""
     _sent = 0
     _waiting: frozenset[asyncio.Task[Any]] = frozenset()
     _interrupted: frozenset[asyncio.Task[Any]] = frozenset()
     _ended: asyncio.Future[None] | None = None
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":
-            self.kind = Kind.SOCKET
+        self._socket = scope["type"] == "websocket"
         self.task = asyncio.current_task()
         self._scope, self._receive, self._send = scope, receive, send
 
     @property
+    def kind(self) -> Kind:
+        """What it is by now. Only asked where it is to be ended."""
+        if self._socket:
+            return Kind.SOCKET
+        return Kind.ORDINARY if self._start is None else _kind_of(self._start)
+
+    @property
     def endless(self) -> bool:
         """Whether waiting for its end is pointless, and the client knows how to come back."""
-        return self.kind is Kind.STREAM or (self.kind is Kind.SOCKET and not self.complete)
+        return not self.complete if self._socket else self.kind is Kind.STREAM
 
     async def receive(self) -> Message:
         """The next message from the client, or the disconnect that the end makes of it.
@@ -85,7 +92,7 @@ class Exchange:
             self._waiting -= {task}
 
     def _disconnect(self) -> Message:
-        if self.kind is Kind.SOCKET:
+        if self._socket:
             return {"type": "websocket.disconnect", "code": RESTART, "reason": "reloaded"}
         return {"type": "http.disconnect"}
 
@@ -101,7 +108,7 @@ class Exchange:
         if self._sent % TURN == 0:
             await asyncio.sleep(0)
         if self.cut:
-            if self.kind is Kind.SOCKET:  # ASGI: sending to a closed connection raises an OSError
+            if self._socket:  # ASGI: sending to a closed connection raises an OSError
                 raise ConnectionResetError("the connection was closed by a reload")
             return
         self._note(message)
@@ -117,7 +124,7 @@ class Exchange:
                 self._completed()
         elif kind == "http.response.start":
             self._started = True
-            self.kind = _kind_of(message)
+            self._start = message
         elif kind == "websocket.accept":
             self._started = True
         elif kind in {"websocket.close", "websocket.http.response.start", "http.response.pathsend"}:
@@ -126,8 +133,7 @@ class Exchange:
 
     def _completed(self) -> None:
         self.complete = True
-        if self.kind is not Kind.SOCKET:
-            self.kind = Kind.ORDINARY  # what may still run is a background task
+        self._start = None  # what may still run is a background task
 
     async def end(self) -> None:
         """End the client's side: cleanly for a stream, with code 1012 for a socket, by hanging up for the rest.
@@ -149,7 +155,7 @@ class Exchange:
     async def _say_goodbye(self) -> None:
         if self.kind is Kind.STREAM:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
-        elif self.kind is Kind.SOCKET:
+        elif self._socket:
             if not self._started:  # 1012 can't be said before; a refusal would tell the client not to come back
                 offered = self._scope.get("subprotocols") or [None]
                 await self._send({"type": "websocket.accept", "subprotocol": offered[0]})

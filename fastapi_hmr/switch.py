@@ -7,6 +7,7 @@ import logging
 import secrets
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine
+from inspect import markcoroutinefunction
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fastapi_hmr.exceptions import StartupFailed
@@ -301,6 +302,7 @@ class Switch:
         old = self._previous
         return (old is not None and old.lifespan.answered) or (is_starlette(app) and app.middleware_stack is None)
 
+    @markcoroutinefunction
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer by the current generation, after the gate."""
         exchange = scope.pop("fastapi_hmr", None)

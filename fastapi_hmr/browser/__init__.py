@@ -1,8 +1,9 @@
 """The browser's side of a reload: injects the client into pages and tells it what became of each save."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from html import escape
+from inspect import markcoroutinefunction
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from fastapi_hmr.browser.guard import Hosts
 from fastapi_hmr.browser.inject import Receive, Responder, Scope, Send, prepare, request_refusal, revalidate
 from fastapi_hmr.browser.pages import as_payload, exception_page
 from fastapi_hmr.browser.routes import PREFIX, Routes, version
-from fastapi_hmr.browser.usage import Answer, Audit, Usage
+from fastapi_hmr.browser.usage import Audit, Usage
 from fastapi_hmr.events import AssetsChanged, Event, Reloaded, ReloadFailed
 from fastapi_hmr.tracebacks import ErrorReport
 from fastapi_hmr.tracebacks import report as describe
@@ -28,7 +29,7 @@ class BrowserMiddleware:
 
     def __init__(
         self,
-        app: Callable[[Scope, Receive, Send], Any],
+        app: Callable[[Scope, Receive, Send], Awaitable[None]],
         *,
         generation: Callable[[], str],
         bind_host: str,
@@ -55,53 +56,51 @@ class BrowserMiddleware:
         if complaint:
             self._notice_once(complaint)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    @markcoroutinefunction
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer our own routes; pass the rest to the app, and touch what it answers to a navigation."""
         if scope["type"] not in ("http", "websocket"):
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
         name = self._routes.name(scope)
         if name is not None:
-            await self._routes.answer(name, scope, receive, send)
-        elif scope["type"] == "http":
-            await self._answer(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
+            return self._routes.answer(name, scope, receive, send)
+        if scope["type"] == "websocket":
+            return self._app(scope, receive, send)
+        if request_refusal(scope) is None and self._hosts.trusts(scope):
+            return self._navigate(scope, receive, send)
+        return self._pass(scope, receive, send)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _navigate(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange: dict[str, Any] = {}
         scope = {**scope, "fastapi_hmr": exchange}
-        navigates = request_refusal(scope) is None and self._hosts.trusts(scope)
-        with self._usage.watching(scope["path"]) as used:
-            try:
-                if navigates:
-                    await self._navigate(scope, exchange, receive, _observed(send, used))
-                else:
-                    await self._pass(scope, receive, _revalidating(send, used))
-            finally:
-                used.settle(page=navigates)
 
-    async def _navigate(self, scope: Scope, exchange: Mapping[str, Any], receive: Receive, send: Send) -> None:
         def tag(nonce: str, *, now: bool) -> bytes:
             return self._tag(scope, exchange, nonce, now=now)
 
         sure = any(name.lower() == b"sec-fetch-mode" for name, _ in scope["headers"])
-        responder = Responder(send, tag=tag, render=self._error_page, notice=self._notice_once, sure=sure)
+        used = self._usage.answer(scope["path"], send)
+        responder = Responder(used.send, tag=tag, render=self._error_page, notice=self._notice_once, sure=sure)
         try:
             await self._app(prepare(scope), receive, responder.send)
         except Exception as error:
             await responder.finish(error)
             raise
-        await responder.finish()
+        else:
+            await responder.finish()
+        finally:
+            used.settle(page=True)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the app answer what is no page; what it raises is kept for the pages that may have asked."""
+        used = self._usage.answer(scope["path"], send, change=revalidate)
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, used.send)
         except Exception as error:
             if type(error).__name__ != "ClientDisconnect":  # starlette's, when the browser goes: nobody's mistake
                 self._on_raised(error, scope)
             raise
+        finally:
+            used.settle(page=False)
 
     def _on_raised(self, error: Exception, scope: Scope) -> None:
         where = f"while answering {scope['method']} {scope['path']}"
@@ -185,30 +184,6 @@ class BrowserMiddleware:
         """End all streams, so that nothing of ours holds up an exit."""
         self._routes.channel.close()
         self._usage.close()
-
-
-def _revalidating(send: Send, used: Answer) -> Send:
-    """As `_observed`, and what may be guessed to be fresh is asked for again. In one, for each layer takes its time."""
-
-    async def sending(message: Any) -> None:
-        if message["type"] == "http.response.start":
-            headers = message.get("headers", ())
-            used.begins(headers)
-            message = {**message, "headers": revalidate(headers)}
-        await send(message)
-
-    return sending
-
-
-def _observed(send: Send, used: Answer) -> Send:
-    """Tell from the answer's head whether its files make a page or are loaded by pages."""
-
-    async def sending(message: Any) -> None:
-        if message["type"] == "http.response.start":
-            used.begins(message.get("headers", ()))
-        await send(message)
-
-    return sending
 
 
 def _size(path: Path) -> int:

@@ -40,17 +40,17 @@ _CONCERNED = frozenset((b"etag", b"last-modified", SWITCH))
 
 def request_refusal(scope: Scope) -> str | None:
     """Why the answer to this request is not touched; None for a navigation."""
-    headers: RawHeaders = scope["headers"]
-    mode = first(headers, b"sec-fetch-mode")
+    headers = dict(reversed(scope["headers"]))  # the first of each: ASGI has the names in lower case
+    mode = headers.get(b"sec-fetch-mode", b"").strip()
     if scope["method"] != "GET" and not (scope["method"] == "POST" and mode == b"navigate"):
         return "neither a GET nor a form"
-    if first(headers, b"range"):
+    if headers.get(b"range"):
         return "a part of a file"
     if mode:
         return None if mode == b"navigate" else "fetched by a script"
-    if not first(headers, b"accept").lower().startswith(b"text/html"):
+    if not headers.get(b"accept", b"").lstrip().lower().startswith(b"text/html"):
         return "no page was asked for"
-    if any(first(headers, name) for name in _FRAGMENT_REQUESTS):
+    if any(headers.get(name) for name in _FRAGMENT_REQUESTS):
         return "a fragment was asked for"
     return None
 
@@ -90,11 +90,11 @@ def prepare(scope: Scope) -> Scope:
     return {**scope, "headers": without(scope["headers"], _CONDITIONAL), "extensions": extensions}
 
 
-def revalidate(headers: RawHeaders) -> list[tuple[bytes, bytes]]:
+def revalidate(headers: RawHeaders) -> RawHeaders:
     """Headers of an answer that we leave alone: what may be guessed to be fresh is asked for again each time."""
-    headers = list(headers)
-    if _CONCERNED.isdisjoint([name.lower() for name, _ in headers]):
+    if not _CONCERNED.intersection([name.lower() for name, _ in headers]):
         return headers
+    headers = list(headers)
     validators = first(headers, b"etag") or first(headers, b"last-modified")
     if validators and not first(headers, b"cache-control") and not first(headers, b"expires"):
         headers.append((b"cache-control", b"no-cache"))
@@ -184,8 +184,8 @@ class Responder:
     async def _send_start(self, tag: bytes) -> None:
         assert self._start is not None
         headers = list(self._start.get("headers", ()))
-        headers = injected_headers(headers, len(tag)) if tag else revalidate(headers)
-        start, self._start = {**self._start, "headers": headers}, None
+        changed = injected_headers(headers, len(tag)) if tag else revalidate(headers)
+        start, self._start = {**self._start, "headers": changed}, None
         self._sent = True
         await self._send(start)
 

@@ -2,16 +2,19 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 from fastapi_hmr.browser.headers import RawHeaders, first
 
 MAX_URLS = 50
 """A file that goes into more answers than this is taken for one that any page may use."""
 
+type Message = Any
+type Send = Callable[[Message], Awaitable[None]]
+type Change = Callable[[RawHeaders], RawHeaders]
 type Listener = Callable[[tuple[Any, ...]], None]
 
 
@@ -31,31 +34,34 @@ _current: ContextVar["Answer | None"] = ContextVar("fastapi_hmr_answer", default
 class Answer:
     """One answer being made: what is opened for it, by its own task or by a worker thread on its behalf."""
 
-    def __init__(self, usage: "Usage", path: str) -> None:
-        self._usage, self._path = usage, path
-        self._files: set[str] = set()
-
-    def __enter__(self) -> Self:
-        self._token = _current.set(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        _current.reset(self._token)
+    def __init__(self, usage: "Usage", path: str, send: Send, change: Change | None) -> None:
+        self._usage, self._path, self._send, self._change = usage, path, send, change
+        self._files: set[str] | None = None
 
     def open(self, file: str) -> None:
         """Note a file."""
+        if self._files is None:
+            self._files = set()
         self._files.add(file)
 
-    def begins(self, headers: RawHeaders) -> None:
-        """Its head tells what it is."""
-        if self._files:
-            self.settle(page=first(headers, b"content-type").startswith(b"text/html"))
+    def send(self, message: Message) -> Awaitable[None]:
+        """Pass a message on; the answer's head tells what its files are: of a page, or loaded by pages."""
+        if message["type"] == "http.response.start":
+            headers = message.get("headers", ())
+            if not isinstance(headers, list):  # it may be one that can be gone through only once
+                headers = list(headers)
+                message = {**message, "headers": headers}
+            if self._files:
+                self.settle(page=first(headers, b"content-type").startswith(b"text/html"))
+            if self._change is not None and (changed := self._change(headers)) is not headers:
+                message = {**message, "headers": changed}
+        return self._send(message)
 
     def settle(self, *, page: bool) -> None:
         """Say what the answer is: a page, which renders templates, or something that pages load by its URL."""
-        for file in self._files:
+        files, self._files = self._files, None
+        for file in files or ():
             self._usage.note(file, None if page else self._path)
-        self._files.clear()
 
 
 class Usage:
@@ -75,9 +81,11 @@ class Usage:
         if self._audit is not None:
             self._audit.unlisten("open", self._on_open)
 
-    def watching(self, path: str) -> Answer:
-        """Watch what a block opens, for the answer to this path."""
-        return Answer(self, path)
+    def answer(self, path: str, send: Send, *, change: Change | None = None) -> Answer:
+        """From now on, watch what this context opens for the answer to this path. `change` is for its headers."""
+        answer = Answer(self, path, send, change)
+        _current.set(answer)
+        return answer
 
     def note(self, file: str, url: str | None) -> None:
         """A file went into the answer at this URL path; None: into a page."""

@@ -3,12 +3,17 @@
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import anyio.to_thread
 import pytest
 
 from fastapi_hmr import audit
 from fastapi_hmr.browser.usage import MAX_URLS, Usage
+
+
+async def _discard(_message: object) -> None:
+    """For answers that nobody gets."""
 
 
 @pytest.fixture
@@ -22,9 +27,9 @@ def usage(tmp_path: Path) -> Iterator[Usage]:
 
 def test_file_opened_for_an_answer_has_its_path(usage: Usage, tmp_path: Path) -> None:
     """A script that pages load by its URL."""
-    with usage.watching("/static/a.js") as answer:
-        (tmp_path / "a.js").read_text()
-        answer.settle(page=False)
+    answer = usage.answer("/static/a.js", _discard)
+    (tmp_path / "a.js").read_text()
+    answer.settle(page=False)
     assert usage.urls(tmp_path / "a.js") == ["/static/a.js"]
     assert not usage.in_page(tmp_path / "a.js")
 
@@ -32,9 +37,9 @@ def test_file_opened_for_an_answer_has_its_path(usage: Usage, tmp_path: Path) ->
 def test_file_of_a_page_may_be_in_any_page(usage: Usage, tmp_path: Path) -> None:
     """Template engines open a file once and render it for many."""
     for page in (True, False):
-        with usage.watching("/") as answer:
-            (tmp_path / "a.js").read_text()
-            answer.settle(page=page)
+        answer = usage.answer("/", _discard)
+        (tmp_path / "a.js").read_text()
+        answer.settle(page=page)
     assert usage.in_page(tmp_path / "a.js")
     assert usage.urls(tmp_path / "a.js") is None
 
@@ -42,10 +47,10 @@ def test_file_of_a_page_may_be_in_any_page(usage: Usage, tmp_path: Path) -> None
 def test_file_that_nobody_opened_may_be_anywhere(usage: Usage, tmp_path: Path) -> None:
     """Opened outside an answer, written, outside the roots, or never: unsure."""
     (tmp_path / "a.js").read_text()
-    with usage.watching("/") as answer:
-        (tmp_path / "a.js").write_text("2")
-        Path(__file__).read_text()
-        answer.settle(page=False)
+    answer = usage.answer("/", _discard)
+    (tmp_path / "a.js").write_text("2")
+    Path(__file__).read_text()
+    answer.settle(page=False)
     assert usage.urls(tmp_path / "a.js") is None
     assert usage.urls(Path(__file__)) is None
 
@@ -53,8 +58,8 @@ def test_file_that_nobody_opened_may_be_anywhere(usage: Usage, tmp_path: Path) -
 def test_without_a_hook_any_page_may_use_any_file(tmp_path: Path) -> None:
     """Unsure means reload."""
     usage = Usage([tmp_path], None)
-    with usage.watching("/") as answer:
-        answer.settle(page=False)
+    answer = usage.answer("/", _discard)
+    answer.settle(page=False)
     assert usage.urls(tmp_path / "a.js") is None
     usage.close()
 
@@ -62,9 +67,9 @@ def test_without_a_hook_any_page_may_use_any_file(tmp_path: Path) -> None:
 def test_file_of_many_answers_may_be_anywhere(usage: Usage, tmp_path: Path) -> None:
     """What is read for a hundred paths is not a file that a page loads."""
     for number in range(MAX_URLS * 2):
-        with usage.watching(f"/{number}") as answer:
-            (tmp_path / "a.js").read_text()
-            answer.settle(page=False)
+        answer = usage.answer(f"/{number}", _discard)
+        (tmp_path / "a.js").read_text()
+        answer.settle(page=False)
     assert usage.urls(tmp_path / "a.js") is None
 
 
@@ -72,14 +77,29 @@ def test_worker_threads_count_for_the_answer_they_work_for(usage: Usage, tmp_pat
     """Static files and `def` handlers are read there; two answers at once are kept apart."""
     (tmp_path / "b.js").write_text("1")
 
-    async def answer(name: str) -> None:
-        with usage.watching(f"/{name}") as answer:
-            await anyio.to_thread.run_sync((tmp_path / name).read_text)
-            answer.settle(page=False)
+    async def make(name: str) -> None:
+        answer = usage.answer(f"/{name}", _discard)
+        await anyio.to_thread.run_sync((tmp_path / name).read_text)
+        answer.settle(page=False)
 
     async def both() -> None:
-        await asyncio.gather(answer("a.js"), answer("b.js"))
+        await asyncio.gather(make("a.js"), make("b.js"))
 
     asyncio.run(both())
     assert usage.urls(tmp_path / "a.js") == ["/a.js"]
     assert usage.urls(tmp_path / "b.js") == ["/b.js"]
+
+
+async def test_headers_may_come_one_by_one(usage: Usage, tmp_path: Path) -> None:
+    """ASGI wants an iterable: what is looked at here reaches the server all the same."""
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    answer = usage.answer("/a", send, change=lambda headers: headers)
+    (tmp_path / "a.js").read_text()
+    headers = [(b"content-type", b"text/html")]
+    await answer.send({"type": "http.response.start", "status": 200, "headers": iter(headers)})
+    assert list(sent[0]["headers"]) == headers
+    assert usage.in_page(tmp_path / "a.js")
