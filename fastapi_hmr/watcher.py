@@ -22,6 +22,7 @@ from typing import Literal
 
 from watchfiles._rust_notify import RustNotify
 
+from fastapi_hmr.doorbell import Doorbell, doorbell
 from fastapi_hmr.events import FileChange
 from fastapi_hmr.pace import Pace
 from fastapi_hmr.tree import ENTRIES, Tree
@@ -30,6 +31,14 @@ STEP_MS, EAGER_STEP_MS, BUSY_STEP_MS = 10, 5, 25
 """How often the native core looks for news: 5 ms costs 0.4 % of a core and finds a save within 9 ms."""
 PACE_MS = 200
 """How long one of these steps is kept."""
+BELL_AFTER_S = 1.0
+"""How long it is asked for news at every step before the kernel is to ring: by then the server has started."""
+BELL_STEP_MS = 3
+"""The native core takes two steps to be sure that a save is over."""
+BELL_PACE_MS = 30
+"""How long news may take from the bell to the native core."""
+BELL_CHECK_S = 2.0
+"""How often it is asked for news that nobody has rung for. There should be none."""
 POLL_MS = 200
 """Pause between two scans where events don't arrive and the files have to be polled."""
 BURST = 5
@@ -98,6 +107,7 @@ class Watcher:
         self._since = time.time()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._doorbell: Doorbell | None = None
         self._pending: dict[Path, FileChange] = {}
         self._news = asyncio.Event()  # there is something to take
         self._tick = asyncio.Event()  # something more has come
@@ -160,6 +170,9 @@ class Watcher:
     def close(self) -> None:
         """Stop watching; the thread ends within a step: in native code it must not outlive the interpreter."""
         self._stop.set()
+        bell = self._doorbell
+        if bell is not None:
+            bell.ring()
         if self._thread is not None:
             self._thread.join(END_S)
         if self._bell is not None:
@@ -184,10 +197,12 @@ class Watcher:
             await asyncio.sleep(EMPTY_FILE_PAUSE_S)
         return self._take()
 
+    def _folders(self) -> set[str]:
+        own = () if self._bell is None else (self._bell,)
+        return {str(folder) for folder in (*self._tree.folders, *(file.parent for file in self._files), *own)}
+
     def _open(self) -> RustNotify:
-        folders = {str(folder) for folder in self._tree.folders} | {str(file.parent) for file in self._files}
-        if self._bell is not None:
-            folders.add(str(self._bell))
+        folders = self._folders()
         while True:
             try:
                 return RustNotify(sorted(folders), False, self._polling, POLL_MS, False, True)
@@ -205,8 +220,12 @@ class Watcher:
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         pace = Pace(idle_ms=STEP_MS, eager_ms=EAGER_STEP_MS, busy_ms=BUSY_STEP_MS)
+        bell_at: float | None = time.monotonic() + BELL_AFTER_S
         while not self._stop.is_set():
             try:
+                if self._doorbell is None and bell_at is not None and time.monotonic() > bell_at:
+                    bell_at = None
+                    self._hang_bell()
                 self._look(loop, pace)
             except Exception as error:  # noqa: BLE001 - without this thread no save would be seen ever again
                 self._notice(f"watching for changes failed ({error}): it begins anew, save again what is not served")
@@ -214,10 +233,25 @@ class Watcher:
                 with contextlib.suppress(Exception):
                     self._reopen()
         self._native.close()
+        if self._doorbell is not None:
+            self._doorbell.close()
+
+    def _hang_bell(self) -> None:
+        before, self._doorbell = self._doorbell, None if self._polling else doorbell(self._folders())
+        if before is not None:
+            before.close()
+
+    def _patience(self, pace: Pace) -> tuple[int, int]:
+        """How long the native core may take between two looks, and over all of them; sleeps before, if it can."""
+        if self._doorbell is None:
+            return pace.step_ms(), PACE_MS
+        rung = self._doorbell.wait(BELL_CHECK_S)
+        step = pace.step_ms()
+        return step if step == BUSY_STEP_MS else BELL_STEP_MS, BELL_PACE_MS if rung else 1
 
     def _look(self, loop: asyncio.AbstractEventLoop, pace: Pace) -> None:
         """Wait for news, and keep what it means."""
-        news = self._native.watch(1600, pace.step_ms(), PACE_MS, self._stop)
+        news = self._native.watch(1600, *self._patience(pace), self._stop)
         changes = self._followed()
         if isinstance(
             news, set
@@ -296,6 +330,8 @@ class Watcher:
         before = self._native
         self._native = self._open()
         before.close()
+        if self._doorbell is not None:
+            self._hang_bell()
 
 
 def _merge(old: FileChange | None, new: FileChange) -> FileChange:

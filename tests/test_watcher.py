@@ -19,6 +19,13 @@ from tests.utils import Project
 DEADLINE_S = 20
 
 
+@pytest.fixture(autouse=True, params=[0.0, 3600.0], ids=["rung for", "asked"])
+def bell(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it holds where the kernel rings for news, and where the native core is asked at every step."""
+    monkeypatch.setattr("fastapi_hmr.watcher.BELL_AFTER_S", request.param)
+    monkeypatch.setattr("fastapi_hmr.watcher.BELL_CHECK_S", 3600.0)  # nothing is found by chance
+
+
 class Feed:
     """The batches of a running watcher, waited for with a deadline."""
 
@@ -233,6 +240,35 @@ async def test_polling_finds_changes_too(tmp_path: Path) -> None:
     assert {change.path for change in await started} == {file}
     watcher.close()
     await feed.batches.aclose()  # type: ignore[attr-defined]  # an async generator, typed as its protocol
+
+
+async def test_nobody_looks_while_nothing_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the kernel rings, an idle server sleeps; and a busy one is not interrupted."""
+    monkeypatch.setattr("fastapi_hmr.watcher.BELL_AFTER_S", 0.0)
+    looks: list[int] = []
+
+    class Counting:
+        """A native core that counts how often it is asked."""
+
+        def __init__(self, *arguments: Any) -> None:
+            self._core = RustNotify(*arguments)
+
+        def watch(self, *arguments: Any) -> Any:
+            looks.append(1)
+            return self._core.watch(*arguments)
+
+        def close(self) -> None:
+            self._core.close()
+
+    monkeypatch.setattr("fastapi_hmr.watcher.RustNotify", Counting)
+    async with watching(tmp_path) as feed:
+        for n in range(2):
+            (tmp_path / "main.py").write_text("1" * (n + 1))
+            await feed.next()
+        await asyncio.sleep(0.2)
+        before = len(looks)
+        await asyncio.sleep(0.5)
+        assert len(looks) == before
 
 
 async def test_folders_beyond_the_bound_are_followed_on_demand(tmp_path: Path) -> None:
