@@ -167,7 +167,7 @@ class Site:
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         request = Request(scope, receive)
         self.requests.append(request)
-        scope["fastapi_hmr"]["generation"] = self.generation
+        scope.get("fastapi_hmr", {})["generation"] = self.generation  # as the switch does it
         try:
             await self._find(request)(scope, receive, send)
         except BaseException as error:
