@@ -1,7 +1,5 @@
 """Which answers get the script tag, which don't, and what else changes about them."""
 
-import asyncio
-
 import pytest
 
 from fastapi_hmr.browser import BrowserMiddleware
@@ -306,7 +304,7 @@ def test_exception_in_a_started_page_ends_it_as_ever() -> None:
     assert isinstance(answer.error, ValueError)
 
 
-def test_unknown_messages_pass() -> None:
+async def test_unknown_messages_pass() -> None:
     """Trailers, debug data and what ASGI will have next reach the server."""
 
     async def app(scope: object, receive: object, send: object) -> None:
@@ -321,5 +319,5 @@ def test_unknown_messages_pass() -> None:
         return {}
 
     middleware = BrowserMiddleware(app, generation=lambda: "boot.1", bind_host="", notice=print)
-    asyncio.run(middleware(scope_of(), receive, send))
+    await middleware(scope_of(), receive, send)
     assert sent == [{"type": "http.response.debug", "info": {}}]
