@@ -149,7 +149,7 @@
 
   function tellStale() {
     mark("stale");
-    withOverlay((module) => module.notice("The server has reloaded. Reloading this page would send its form again: do it by hand."));
+    withOverlay((module) => module.notice("The server has reloaded. This is the result of a form: reload it by hand to send that again."));
   }
 
   /** Whether `attempt` is new, now that it is noted. @param {string} attempt */
