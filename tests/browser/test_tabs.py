@@ -112,6 +112,24 @@ def test_a_page_from_the_back_forward_cache_that_is_current_stays(plain: Site, p
     shows(page, plain.save())
 
 
+def test_a_tab_that_waits_for_the_lead_may_enter_the_back_forward_cache(plain: Site, context: BrowserContext) -> None:
+    """Its request for the leader's lock ends with its view."""
+    page = visit(context.new_page(), plain.url())
+    page.evaluate("window.kept = true")
+    leader = visit(context.new_page(), plain.url())
+    leader.wait_for_function("navigator.locks.query().then(({ pending }) => pending.length === 1)")
+    page.click("a")
+    page.wait_for_url(plain.url("/other"))
+    ready(page)
+    page.evaluate("history.back()")
+    page.wait_for_url(plain.url(), wait_until="commit")
+    ready(page)
+    assert page.evaluate("window.kept") is True
+    target = plain.save()
+    for each in (page, leader):
+        shows(each, target)
+
+
 def test_a_frame_leaves_the_stream_to_its_page(plain: Site, page: Page) -> None:
     """One connection; the frame reloads with the page, once."""
     plain.pages["/"] = lambda request: document("<iframe src=/other></iframe>")
