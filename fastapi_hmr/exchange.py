@@ -121,19 +121,16 @@ class Exchange:
         kind = message["type"]
         if kind == "http.response.body" or kind == "websocket.http.response.body":
             if not message.get("more_body", False):
-                self._completed()
+                self.complete = True
+                self._start = None  # what may still run is a background task
         elif kind == "http.response.start":
             self._started = True
             self._start = message
         elif kind == "websocket.accept":
             self._started = True
         elif kind in {"websocket.close", "websocket.http.response.start", "http.response.pathsend"}:
-            self._started = True
-            self._completed()
-
-    def _completed(self) -> None:
-        self.complete = True
-        self._start = None  # what may still run is a background task
+            self._started = self.complete = True
+            self._start = None
 
     async def end(self) -> None:
         """End the client's side: cleanly for a stream, with code 1012 for a socket, by hanging up for the rest.

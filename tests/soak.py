@@ -95,6 +95,12 @@ async def body():
 """
 UPLOAD = b"y" * 300_000
 UNANSWERED_S = 15.0
+KEEP_ALIVE_S = 5.0
+"""uvicorn closes a connection that was idle for so long, by its own clock: after the machine has stood still it does
+so although a request waits to be read. Every client asks again then, and so does this one."""
+
+
+_CLOSED = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 
 
 @dataclass
@@ -147,12 +153,17 @@ class Soak:
             await asyncio.sleep(pause_s)
 
     async def _request(
-        self, client: httpx.AsyncClient, method: str, path: str, **kwargs: bytes
+        self, client: httpx.AsyncClient, method: str, path: str, *, since: float | None = None, **kwargs: bytes
     ) -> httpx.Response | None:
+        """`since`: when the last answer came over the same connection, if one did."""
         try:
             response = await client.request(method, path, timeout=UNANSWERED_S, **kwargs)  # type: ignore[arg-type]  # content=
         except httpx.TransportError as error:
-            self.tally.bad(type(error).__name__, f"{method} {path}: {error}")
+            idle_s = 0.0 if since is None else time.monotonic() - since
+            if isinstance(error, _CLOSED) and idle_s >= KEEP_ALIVE_S:
+                self.tally.ends["closed after the keep-alive timeout"] += 1
+            else:
+                self.tally.bad(type(error).__name__, f"{method} {path}: {error} (last answer {idle_s:.1f} s ago)")
             return None
         if response.status_code != 200:
             self.tally.bad(f"status {response.status_code}", f"{method} {path}: {response.text[:200]}")
@@ -174,10 +185,13 @@ class Soak:
 
     async def _keep_alive(self) -> None:
         async with httpx.AsyncClient(base_url=self.server.url) as client:
+            answered: float | None = None
             while not self.over:
-                response = await self._request(client, "GET", "/body")
+                response = await self._request(client, "GET", "/body", since=answered)
+                answered = None
                 if response is not None:
                     self._check("/body", response.json()[:1])
+                    answered = time.monotonic()
                 await asyncio.sleep(0.02)
 
     async def _slow(self) -> None:
