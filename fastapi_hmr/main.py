@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
-from fastapi_hmr import audit, coldstart, collector
+from fastapi_hmr import access, audit, coldstart, collector
 from fastapi_hmr.config import AppSource, Config, config_from_kwargs
 from fastapi_hmr.discover import likely, main_source
 from fastapi_hmr.engine import Engine
@@ -127,6 +127,8 @@ class DevServer:
 
     def _uvicorn_config(self) -> uvicorn.Config:
         app: Any = self.switch
+        log = logging.getLogger("uvicorn.access")
+        access.find_caller_once(log)
         if self.config.refresh:
             from fastapi_hmr.browser import BrowserMiddleware
 
@@ -139,7 +141,7 @@ class DevServer:
                 notice=self.terminal.notice,
                 audit=audit,
             )
-            logging.getLogger("uvicorn.access").addFilter(_not_ours)
+            access.hide_ours(log)
         options = dict(self.config.uvicorn)
         if self.config.interface == "wsgi":
             options["ws"] = "none"  # as uvicorn does: a WSGI app has no WebSockets
@@ -294,12 +296,6 @@ def _engine(source: AppSource, roots: tuple[Path, ...]) -> Engine:
 
 def _place(file: str | Path, line: int) -> str:
     return f"{near(file, Path.cwd())}:{line}"
-
-
-def _not_ours(record: logging.LogRecord) -> bool:
-    """Keep the page's own questions, and the token in them, out of the access log."""
-    path = record.args[2] if isinstance(record.args, tuple) and len(record.args) > 2 else ""
-    return "/__fastapi_hmr__/" not in str(path)
 
 
 def _debugger() -> bool:

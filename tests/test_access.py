@@ -1,0 +1,90 @@
+"""The access log names who called it, and leaves out what is ours."""
+
+import logging
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from fastapi_hmr import access
+
+
+@pytest.fixture
+def logger(caplog: pytest.LogCaptureFixture) -> Iterator[logging.Logger]:
+    """One of our own, whose records are caught."""
+    logger = logging.Logger("access", logging.INFO)  # noqa: LOG001 - one for each test, unknown to `logging`
+    logger.addHandler(caplog.handler)
+    access.find_caller_once(logger)
+    yield logger
+    logger.handlers.clear()
+
+
+def line() -> int:
+    """The line that calls this."""
+    return sys._getframe(1).f_lineno
+
+
+def test_caller_is_the_one_that_it_was(logger: logging.Logger, caplog: pytest.LogCaptureFixture) -> None:
+    """From one line again and again, from another, and through functions of `logging` itself."""
+    adapter = logging.LoggerAdapter(logger)
+    first = line()
+    for _ in range(3):
+        logger.info("one")
+    logger.info("two")
+    logger.log(logging.INFO, "three")
+    for _ in range(2):
+        adapter.info("four")
+    expected = [first + offset for offset in (2, 2, 2, 3, 4, 6, 6)]
+    assert [(record.filename, record.lineno) for record in caplog.records] == [
+        ("test_access.py", number) for number in expected
+    ]
+    assert {record.funcName for record in caplog.records} == {"test_caller_is_the_one_that_it_was"}
+
+
+def test_caller_of_the_caller_can_be_asked_for(logger: logging.Logger, caplog: pytest.LogCaptureFixture) -> None:
+    """`stacklevel` and `stack_info` mean what they do elsewhere, also once a line is known."""
+
+    def inner(**options: bool | int) -> None:
+        logger.info("said", **options)  # type: ignore[arg-type]  # what is tested
+
+    inner()
+    inner(stacklevel=2)
+    expected = line() - 1
+    inner(stack_info=True)
+    inner()
+    here = sys._getframe().f_code.co_name
+    assert [record.funcName for record in caplog.records] == ["inner", here, "inner", "inner"]
+    assert caplog.records[1].lineno == expected
+    assert "inner" in (caplog.records[2].stack_info or "")
+    assert caplog.records[3].stack_info is None
+
+
+def test_the_stack_is_searched_once(logger: logging.Logger) -> None:
+    """Reading a frame's code calls every audit hook: once a line is known, that is one, not one for each frame."""
+    counts: list[int] = []
+    events: list[str] = []
+    counting, here = True, threading.get_ident()
+
+    def hook(event: str, _arguments: object) -> None:
+        if counting and event == "object.__getattr__" and threading.get_ident() == here:
+            events.append(event)
+
+    sys.addaudithook(hook)
+    for _ in range(3):
+        events.clear()
+        logger.info("said")
+        counts.append(len(events))
+    counting = False
+    assert counts[0] > counts[1] == counts[2] == 1
+
+
+def test_our_own_requests_are_not_logged(logger: logging.Logger, caplog: pytest.LogCaptureFixture) -> None:
+    """The page's questions would fill the log, and the token in their URL is nobody's business."""
+    access.hide_ours(logger)
+    for path in ("/", "/__fastapi_hmr__/events?token=x", "/items/__fastapi_hmr__"):
+        logger.info('%s - "%s %s HTTP/%s" %d', "127.0.0.1:1", "GET", path, "1.1", 200)
+    logger.info("no request")
+    assert [record.getMessage().partition("GET ")[2] for record in caplog.records] == [
+        '/ HTTP/1.1" 200', '/items/__fastapi_hmr__ HTTP/1.1" 200', "",
+    ]  # fmt: skip
