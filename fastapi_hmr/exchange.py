@@ -98,13 +98,19 @@ class Exchange:
 
     def send(self, message: Message) -> Awaitable[None]:
         """Pass a message to the client, noting what kind of response it is."""
-        self._sent += 1
-        if self.cut or self.retired or self._sent % TURN == 0:
-            return self._send_in_turn(message)
-        self._note(message)
-        return self._send(message)
+        if not (self.cut or self.retired):
+            kind = message["type"]
+            if kind == "http.response.start":
+                self._started, self._start = True, message
+                return self._send(message)
+            if kind == "http.response.body" and not message.get("more_body", False):
+                self.complete, self._start = True, None  # what may still run is a background task
+                return self._send(message)
+        return self._send_in_turn(message)
 
     async def _send_in_turn(self, message: Message) -> None:
+        """All that is not the head or the end of an ordinary answer."""
+        self._sent += 1
         if self._sent % TURN == 0:
             await asyncio.sleep(0)
         if self.cut:
@@ -121,8 +127,7 @@ class Exchange:
         kind = message["type"]
         if kind == "http.response.body" or kind == "websocket.http.response.body":
             if not message.get("more_body", False):
-                self.complete = True
-                self._start = None  # what may still run is a background task
+                self.complete, self._start = True, None
         elif kind == "http.response.start":
             self._started = True
             self._start = message
