@@ -4,7 +4,7 @@ import os
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -68,16 +68,10 @@ class Planner:
         return set[str]().union(*(shared[record.name] for record in fresh if record.name in shared))
 
     def _sharing(self) -> defaultdict[str, set[str]]:
-        slots: defaultdict[Hashable, set[str]] = defaultdict(set)
         shared: defaultdict[str, set[str]] = defaultdict(set)
-        for record in self._records.values():
-            for effect in record.effects:
-                for slot in effect.slots:
-                    slots[slot].add(record.name)
-        for writers in slots.values():
-            if len(writers) > 1:
-                for name in writers:
-                    shared[name] |= writers
+        for writers in self._records.writers():
+            for name in writers:
+                shared[name] |= writers
         return shared
 
     def _file(self, plan: Plan, path: Path) -> None:

@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 
 def _nothing() -> None:
@@ -32,6 +32,8 @@ class Effect:
     redo: Callable[[], None]
     slots: frozenset[Hashable] = frozenset()
     """What is written: two modules that write the same run again together."""
+    words: tuple[frozenset[str], ...] = ()
+    """Of each set one stands in code that may write the same: where it is so already, nobody sees it written again."""
     lists: frozenset[Hashable] = frozenset()
     """What it adds to, where the order of the entries shows: it can be undone and redone to come last."""
     written: dict[str, str | None] = field(default_factory=dict)
@@ -153,8 +155,9 @@ def added(before: tuple[Any, ...], now: tuple[Any, ...]) -> list[Entry]:
 class Scalar:
     """One setting of the interpreter that has a way to read and to set it."""
 
-    def __init__(self, what: str, get: Callable[[], Any], put: Callable[[Any], object]) -> None:
+    def __init__(self, what: str, get: Callable[[], Any], put: Callable[[Any], object], word: str = "") -> None:
         self._what, self._get, self._put = what, get, put
+        self._words = (frozenset((word,)),) if word else ()
 
     def take(self) -> Any:
         """The setting."""
@@ -168,7 +171,12 @@ class Scalar:
                 self._put(value)
 
         slot: frozenset[Hashable] = frozenset((("scalar", self._what),))
-        yield Effect(self._what, lambda: put(now, before), lambda: put(before, now), slot)
+        yield Effect(self._what, lambda: put(now, before), lambda: put(before, now), slot, self._words)
+
+
+SIGNAL: Final = (frozenset(("signal",)),)
+SETTING: Final = frozenset(("setLevel", "level", "propagate", "disabled"))
+"""What code sets of a logger, by the names that it does it with."""
 
 
 class Signals:
@@ -195,7 +203,7 @@ class Signals:
                 self._raw.signal(number, value)
 
         slot: frozenset[Hashable] = frozenset((("signal", number),))
-        return Effect(f"the handler of signal {number}", lambda: put(new, old), lambda: put(old, new), slot)
+        return Effect(f"the handler of signal {number}", lambda: put(new, old), lambda: put(old, new), slot, SIGNAL)
 
 
 class Calls:
@@ -315,6 +323,7 @@ class Logging:
             lambda: self._turn(name, (new[0], old[0]), come, gone),
             lambda: self._turn(name, (old[0], new[0]), gone, come),
             frozenset(("logger", name, kind) for kind in range(3) if old[0][kind] != new[0][kind]),
+            (frozenset((name,)), SETTING) if name else (),
             lists=frozenset(("logger's list", name, kind) for kind in range(2) if come[kind] or gone[kind]),
             finish=finish,
         )
@@ -357,11 +366,13 @@ def interpreter() -> dict[str, Probe]:
         "signals": Signals(),
         "threads": Threads(),
         "tasks": Tasks(),
-        "cwd": Scalar("the working directory", _cwd, _chdir),
-        "recursion": Scalar("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
+        "cwd": Scalar("the working directory", _cwd, _chdir, "chdir"),
+        "recursion": Scalar("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit, "setrecursionlimit"),
         "gc": Scalar("the garbage collector", gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
-        "locale": Scalar("the locale", lambda: locale.setlocale(locale.LC_ALL), _set_locale),
-        "socket": Scalar("the default socket timeout", socket.getdefaulttimeout, socket.setdefaulttimeout),
+        "locale": Scalar("the locale", lambda: locale.setlocale(locale.LC_ALL), _set_locale, "setlocale"),
+        "socket": Scalar(
+            "the default socket timeout", socket.getdefaulttimeout, socket.setdefaulttimeout, "setdefaulttimeout"
+        ),
     }
 
 

@@ -49,7 +49,7 @@ class Foreign:
 
     def imported(self, record: Record, module: ModuleType, fromlist: Sequence[str]) -> None:
         """A first-party module imported a library, or names from it."""
-        names, _ = self._words(record)
+        names, _ = record.words()
         reached = self._reached.setdefault(record.name, {})
         todo: list[Any] = [module]
         for item in fromlist:
@@ -179,11 +179,11 @@ class Foreign:
         return getattr(owner, "__module__", None) in self._records
 
     def _says(self, record: Record, name: str) -> bool:
-        names, constants = self._words(record)
+        names, constants = record.words()
         return (name in names or name in constants) and self._stores(record, name)
 
     def _says_constant(self, record: Record, key: Any) -> bool:
-        return type(key) in {str, int, bytes} and key not in {"", 0, 1} and key in self._words(record)[1]
+        return type(key) in {str, int, bytes} and key not in {"", 0, 1} and key in record.words()[1]
 
     @staticmethod
     def _stores(record: Record, name: str) -> bool:
@@ -197,23 +197,6 @@ class Foreign:
                 return True
             todo += [const for const in code.co_consts if isinstance(const, CodeType)]
         return False
-
-    def _words(self, record: Record) -> tuple[frozenset[str], frozenset[Any]]:
-        """All names and plain constants in a module's code."""
-        if record.code is None:
-            return frozenset(), frozenset()
-        known = record.vocabulary  # kept there, so that it goes when the record goes
-        if known is None or known[0] is not record.code:
-            names: set[str] = set()
-            constants: set[Any] = set()
-            todo = [record.code]
-            while todo:
-                code = todo.pop()
-                names.update(code.co_names)
-                constants.update(const for const in code.co_consts if type(const) in {str, int, bytes})
-                todo += [const for const in code.co_consts if isinstance(const, CodeType)]
-            known = record.vocabulary = (record.code, frozenset(names), frozenset(constants))
-        return known[1], known[2]
 
 
 def stores_attribute(code: CodeType, index: int) -> bool:

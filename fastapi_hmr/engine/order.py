@@ -31,22 +31,38 @@ def cold_order(records: Mapping[str, Record], entry: str) -> dict[str, int]:
     return found
 
 
-def reordered(before: Mapping[str, Record], now: Mapping[str, Record], entry: str, kept: Iterable[str]) -> set[str]:
-    """Kept modules whose state others change and ask for, and these in another order than when it was filled."""
+def reordered(
+    before: Mapping[str, Record],
+    now: Mapping[str, Record],
+    entry: str,
+    kept: Iterable[str],
+    writers: Iterable[Iterable[str]] = (),
+) -> set[str]:
+    """Kept modules of which a cold start in the present order would make something else.
+
+    Either others change their state and ask for it, and these come in another order than when it was filled; or they
+    write the same thing of the process (`writers`), of which the last one's stays.
+    """
     kept = set(kept)
-    written: set[str] = set()
-    parties: defaultdict[str, list[str]] = defaultdict(list)
-    for record in now.values():
-        written |= record.changed & kept
-        for name in (record.changed | record.asked) & kept:
-            parties[name].append(record.name)
-    shared = {name: names for name, names in parties.items() if name in written and len(names) > 1}
-    if not shared:
+    filled, written = _filled(now, kept), [kept.intersection(names) for names in writers]
+    if not filled and not any(written):
         return set()
     old, new = cold_order(before, entry), cold_order(now, entry)
-    found = set()
-    for name, names in shared.items():
-        both = [other for other in names if other in old and other in new]
-        if sorted(both, key=old.__getitem__) != sorted(both, key=new.__getitem__):
-            found.add(name)
-    return found
+
+    def moved(names: Iterable[str]) -> bool:
+        both = [name for name in names if name in old and name in new]
+        return sorted(both, key=old.__getitem__) != sorted(both, key=new.__getitem__)
+
+    found = {name for name, names in filled.items() if moved(names)}
+    return found.union(*(names for names in written if moved(names)))
+
+
+def _filled(now: Mapping[str, Record], kept: set[str]) -> dict[str, list[str]]:
+    """Kept modules whose state others change, each with all that change it or ask for it, where those are several."""
+    changed: set[str] = set()
+    parties: defaultdict[str, list[str]] = defaultdict(list)
+    for record in now.values():
+        changed |= record.changed & kept
+        for name in (record.changed | record.asked) & kept:
+            parties[name].append(record.name)
+    return {name: names for name, names in parties.items() if name in changed and len(names) > 1}

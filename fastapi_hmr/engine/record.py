@@ -51,7 +51,7 @@ class Record:
     """It ran more than once for one generation: after a failure, for each of its importers."""
     classes: bool = False
     """Whether its code asks for `__subclasses__`."""
-    vocabulary: tuple[CodeType, frozenset[str], frozenset[Any]] | None = None
+    _words: tuple[CodeType, frozenset[str], frozenset[Any]] | None = None
     """The names and the plain constants in some code of this module, looked up once."""
 
     def inherit(self, earlier: "Record") -> None:
@@ -70,6 +70,28 @@ class Record:
     def globals(self) -> dict[str, Any]:
         """The module's namespace."""
         return namespace(self.module)
+
+    def words(self) -> tuple[frozenset[str], frozenset[Any]]:
+        """All names and plain constants in its code."""
+        if self.code is None:
+            return frozenset(), frozenset()
+        known = self._words  # kept here, so that it goes when the record goes
+        if known is None or known[0] is not self.code:
+            names: set[str] = set()
+            constants: set[Any] = set()
+            todo = [self.code]
+            while todo:
+                code = todo.pop()
+                names.update(code.co_names)
+                constants.update(const for const in code.co_consts if type(const) in {str, int, bytes})
+                todo += [const for const in code.co_consts if isinstance(const, CodeType)]
+            known = self._words = (self.code, frozenset(names), frozenset(constants))
+        return known[1], known[2]
+
+    def mentions(self, words: Iterable[frozenset[str]]) -> bool:
+        """Whether of each of these one is a name or a plain constant in its code."""
+        names, constants = self.words()
+        return not any(names.isdisjoint(each) and constants.isdisjoint(each) for each in words)
 
     def keys(self, kind: str) -> Iterator[Any]:
         """What it depends on, of one kind."""
@@ -161,6 +183,22 @@ class Records:
     def is_source(self, filename: str) -> bool:
         """Whether a module was read from this file."""
         return filename in self._by_file
+
+    def writers(self) -> list[set[str]]:
+        """Sets of modules that write the same thing of the process, or may: a repeated write leaves no trace."""
+        slots: defaultdict[Hashable, set[str]] = defaultdict(set)
+        mentioned: defaultdict[tuple[frozenset[str], ...], set[Hashable]] = defaultdict(set)
+        for record in self._by_name.values():
+            for effect in record.effects:
+                for slot in effect.slots:
+                    slots[slot].add(record.name)
+                    if effect.words:
+                        mentioned[effect.words].add(slot)
+        for words, written in mentioned.items():
+            names = {record.name for record in self._by_name.values() if record.mentions(words)}
+            for slot in written:
+                slots[slot] |= names
+        return [names for names in slots.values() if len(names) > 1]
 
     def importers(self, name: str) -> set[str]:
         """Who must run again when this module does: its importers, and the readers of its names."""

@@ -158,7 +158,7 @@ class Transaction:
             more |= kept - cold_order(now, self._entry).keys()
         if self._mechanisms.order:
             now = {record.name: record for record in self._records.values()}
-            more |= reordered(self._before, now, self._entry, kept)
+            more |= reordered(self._before, now, self._entry, kept, self._records.writers())
         return more
 
     def _may_be_lost(self, dropped: list[Record]) -> bool:
@@ -181,6 +181,10 @@ class Transaction:
         tracker.course.undo(fresh)
         tracker.process.finish(fresh)
         tracker.influence.restore(kept)
+        for name in [
+            name for name in sys.modules if name not in self._modules and self._is_namespace(sys.modules[name])
+        ]:
+            del sys.modules[name]  # or the next import of it would not make it an attribute of the next package
         for record in fresh:
             self._records.remove(record.name)
             hmr.dispose(record.module)
@@ -200,6 +204,11 @@ class Transaction:
             attributes[child] = module
         self._hook.orphaned.clear()
         forget_generations()
+
+    def _is_namespace(self, module: ModuleType) -> bool:
+        """Whether it is a first-party package without a file."""
+        places: Iterable[str] = () if getattr(module, "__file__", None) else getattr(module, "__path__", ())
+        return any(map(self._tracker.places.owns_directory, places))
 
     def _take_back(self, record: Record) -> None:
         package, _, child = record.name.rpartition(".")

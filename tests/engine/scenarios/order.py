@@ -257,4 +257,35 @@ SCENARIOS = [
             {"name": "gone", "write": {"first.py": "import html\n"}},
         ],
     },
+    {
+        "id": "x-logger-set-to-what-it-is-and-the-order-turned",
+        "files": {
+            "main.py": "import one\nimport two\nimport three\nimport logging\ndef observe(): return logging.getLogger('set.twice').propagate\n",
+            "one.py": "import logging\nlogging.getLogger('set.twice').propagate = False\n",
+            "two.py": "import logging\nlogging.getLogger('set.twice').propagate = False\n",
+            "three.py": "import logging\nlogging.getLogger('set.twice').propagate = True\n",
+        },
+        "entry": "main:observe",
+        "steps": [
+            {
+                "name": "turned",
+                "write": {
+                    "main.py": "import one\nimport three\nimport two\nimport logging\ndef observe(): return logging.getLogger('set.twice').propagate\n"
+                },
+            },
+        ],
+    },
+    {
+        "id": "x-logger-set-twice-and-the-first-gone",
+        "files": {
+            "main.py": "import one\nimport two\nimport logging\ndef observe(): return logging.getLogger('set.twice').level\n",
+            "one.py": "import logging\nlogging.getLogger('set.twice').setLevel(35)\n",
+            "two.py": "import logging\nlogging.getLogger('set.twice').setLevel(35)\n",
+        },
+        "entry": "main:observe",
+        "steps": [
+            {"name": "gone", "write": {"one.py": "import logging\n"}},
+            {"name": "both", "write": {"two.py": "import logging\n"}},
+        ],
+    },
 ]

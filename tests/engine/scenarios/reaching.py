@@ -73,4 +73,14 @@ SCENARIOS = [
         "entry": "main:observe",
         "steps": [{"write": {"user.py": "import kept\nSEEN = kept.add(2)\n"}}],
     },
+    {
+        "id": "x-namespace-package-of-a-broken-start",
+        "files": {
+            "main.py": "import app.spaced.part\ndef observe(): return app.spaced.part.V\n",
+            "app/__init__.py": "",
+            "app/spaced/part.py": "import nowhere_to_be_found\nV = 1\n",
+        },
+        "entry": "main:observe",
+        "steps": [{"name": "mended", "write": {"app/spaced/part.py": "V = 2\n"}}],
+    },
 ]
