@@ -26,17 +26,20 @@ class _Account:
     seen: int = 0
     of_starts: int = 0
     of_requests: int = 0
+    hits: int = 0
 
     def count(self, cache: "functools._lru_cache_wrapper[object]", *, start: bool) -> None:
         """Attribute what is new."""
-        misses = cache.cache_info().misses
+        hits, misses, _, _ = cache.cache_info()
         if misses < self.seen:  # it was cleared
-            self.seen = self.of_starts = self.of_requests = 0
+            self.seen = self.of_starts = self.of_requests = self.hits = 0
         if start:
-            self.of_starts += misses - self.seen
+            self.of_starts += (
+                misses - self.seen + max(0, hits - self.hits)
+            )  # found there: a cold start would have made it
         else:
             self.of_requests += misses - self.seen
-        self.seen = misses
+        self.seen, self.hits = misses, hits
 
 
 class Caches:

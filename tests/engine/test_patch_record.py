@@ -10,6 +10,7 @@ from types import CodeType
 
 import pytest
 
+from fastapi_hmr.engine.patch_caches import Caches
 from fastapi_hmr.engine.patch_record import RunRecord
 from tests.engine.patch_cases import Live, Load, applied, loading, refused
 
@@ -290,3 +291,20 @@ def test_patch_of_call_in_progress_without_knowing_requests_is_refused(tmp_path:
     reason = refused(live.edit("yield 2", "yield 3"))
     record.close()
     assert reason == "a call of `stream` is still in progress that may be of the app's start"
+
+
+def test_result_that_a_start_finds_in_a_cache_is_of_the_start() -> None:
+    """A cache that a request filled and a start asked may not be cleared: the start has got the result."""
+    caches = Caches()
+
+    @functools.lru_cache
+    def asked() -> int:
+        return 1
+
+    caches.add(asked)
+    asked()
+    assert caches.with_requests(lambda code: code is asked.__wrapped__.__code__) == ([asked], None)
+    caches.count(start=False)
+    asked()
+    caches.count(start=True)
+    assert caches.with_requests(lambda code: code is asked.__wrapped__.__code__) == ([], asked.__qualname__)
