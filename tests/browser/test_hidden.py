@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.browser.site import Site, document
-from tests.browser.windows import Windows
+from tests.browser.windows import Tab, Windows
 from tests.utils import wait_until
 
 pytestmark = pytest.mark.browser
@@ -25,6 +25,15 @@ def plain(site: Site) -> Site:
     """A site with one page."""
     site.pages["/"] = lambda request: document(f"<p>{site.generation}</p>")
     return site
+
+
+def minimized(windows: Windows, site: Site) -> Tab:
+    """A tab that has connected, in a window that has been minimised since."""
+    tab = windows.open(site.url())
+    tab.state("ready")
+    tab.window("minimized")
+    tab.visible("hidden")
+    return tab
 
 
 def test_a_tab_behind_another_reloads_when_it_is_shown(plain: Site, windows: Windows) -> None:
@@ -65,10 +74,7 @@ def test_a_tab_opened_in_the_background_connects_when_it_is_shown(plain: Site, w
 
 def test_a_minimised_window_reloads_when_it_is_shown(plain: Site, windows: Windows) -> None:
     """Nobody took over, so it keeps its connection and hears of each save."""
-    tab = windows.open(plain.url())
-    tab.state("ready")
-    tab.window("minimized")
-    tab.visible("hidden")
+    tab = minimized(windows, plain)
     targets = [plain.save() for _ in range(3)]
     tab.state("stale")
     assert tab.loads == 1
@@ -80,10 +86,7 @@ def test_a_minimised_window_reloads_when_it_is_shown(plain: Site, windows: Windo
 
 def test_a_hidden_tab_shown_while_the_server_is_away_stays_as_it_is(plain: Site, windows: Windows) -> None:
     """It reloads from a server that is there, never into the browser's own error page."""
-    tab = windows.open(plain.url())
-    tab.state("ready")
-    tab.window("minimized")
-    tab.visible("hidden")
+    tab = minimized(windows, plain)
     plain.save()
     tab.state("stale")
     plain.stop()
@@ -97,10 +100,7 @@ def test_a_hidden_tab_shown_while_the_server_is_away_stays_as_it_is(plain: Site,
 
 def test_a_frozen_tab_gives_its_connection_up(plain: Site, windows: Windows) -> None:
     """As browsers freeze tabs that are hidden for long; thawed and shown, it catches up."""
-    tab = windows.open(plain.url())
-    tab.state("ready")
-    tab.window("minimized")
-    tab.visible("hidden")
+    tab = minimized(windows, plain)
     tab.freeze()
     wait_until(lambda: plain.streams == 0, "the end of the stream")
     target = plain.save()

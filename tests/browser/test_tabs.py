@@ -97,16 +97,21 @@ def test_a_page_from_the_back_forward_cache_catches_up(plain: Site, page: Page) 
     assert page.evaluate("window.kept") is None, "it was reloaded"
 
 
+def away_and_back(page: Page, site: Site) -> None:
+    """Follow the page's link, and come back out of the back-forward cache."""
+    page.click("a")
+    page.wait_for_url(site.url("/other"))
+    ready(page)
+    page.evaluate("history.back()")
+    page.wait_for_url(site.url(), wait_until="commit")
+    ready(page)
+
+
 def test_a_page_from_the_back_forward_cache_that_is_current_stays(plain: Site, page: Page) -> None:
     """It connects again, and keeps what it held in memory."""
     visit(page, plain.url())
     page.evaluate("window.kept = true")
-    page.click("a")
-    page.wait_for_url(plain.url("/other"))
-    ready(page)
-    page.evaluate("history.back()")
-    page.wait_for_url(plain.url(), wait_until="commit")
-    ready(page)
+    away_and_back(page, plain)
     assert page.evaluate("window.kept") is True
     wait_until(lambda: plain.streams == 1, "its stream")
     shows(page, plain.save())
@@ -118,12 +123,7 @@ def test_a_tab_that_waits_for_the_lead_may_enter_the_back_forward_cache(plain: S
     page.evaluate("window.kept = true")
     leader = visit(context.new_page(), plain.url())
     leader.wait_for_function("navigator.locks.query().then(({ pending }) => pending.length === 1)")
-    page.click("a")
-    page.wait_for_url(plain.url("/other"))
-    ready(page)
-    page.evaluate("history.back()")
-    page.wait_for_url(plain.url(), wait_until="commit")
-    ready(page)
+    away_and_back(page, plain)
     assert page.evaluate("window.kept") is True
     target = plain.save()
     for each in (page, leader):
