@@ -3,8 +3,9 @@
 FastAPI keeps the routers that an app includes as they are, and at the app's first request builds every route of every
 included router once more, for the path, dependencies and defaults that it was included with: a third of a millisecond a
 route, of 2,000 routes when one is asked for.  Here a route gets at once what matching needs, and the rest at its first
-use.  The analysis of an endpoint is put off likewise (`analyses`).  While modules run, fields of one type share a pydantic TypeAdapter, of which FastAPI makes one for each parameter
-and each response.
+use.  The analysis of an endpoint is put off likewise (`analyses`), and a router none of whose paths begins like the
+request's is passed over (`heads`).  While modules run, fields of one type share a pydantic TypeAdapter, of which FastAPI
+makes one for each parameter and each response.
 
 Ledger of what is used beyond FastAPI's documented API.  Last version checked: 0.165.  Each entry has a test of the same
 number in tests/engine/test_routes.py; where a version lacks one, FastAPI does as it always does.
@@ -22,6 +23,9 @@ number in tests/engine/test_routes.py; where a version lacks one, FastAPI does a
  9. the functions in `analyses.INSTEAD` are what `fastapi.routing` analyses with, and it finds them by these names.
 10. `fastapi.params.Depends`, `fastapi.datastructures.DefaultPlaceholder`, and of pydantic `__pydantic_complete__` and
     `__pydantic_root_model__`: what `shapes` tells endpoints apart by.
+11. `_IncludedRouter.matches(scope)` asks the contexts in `effective_candidates()`, and nobody else; it makes them anew
+    when `APIRouter._routes_version` has changed (`_effective_candidates_version`), and adds `_FASTAPI_SCOPE_KEY` to the
+    scope; `get_route_path(scope)` is what a context compares its path with.
 """
 
 import dataclasses
@@ -31,6 +35,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from fastapi_hmr.engine.analyses import Analyses
+from fastapi_hmr.engine.heads import Asking
 
 MATCHING: Final = (
     "original_route",
@@ -132,6 +137,7 @@ class Routes:
 
         self._replace(routing, "compile_path", compile_path)
         self._replace(included, "_build_effective_context", build_later)
+        self._replace(included, "matches", Asking(routing, BROUGHT).matches)
 
     def _share(self, compat: Any) -> None:
         field_class, adapter_class = compat.ModelField, compat.TypeAdapter

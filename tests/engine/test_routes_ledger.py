@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 import pytest
-from fastapi import Depends
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi import routing as fastapi_routing
 from fastapi._compat import v2
 from fastapi.datastructures import DefaultPlaceholder
@@ -157,6 +157,30 @@ def test_entry_10_what_endpoints_are_told_apart_by() -> None:
     assert Part.__pydantic_complete__
     assert not Part.__pydantic_root_model__
     assert Listing.__pydantic_root_model__
+
+
+def test_entry_11_an_included_router_asks_its_candidates() -> None:
+    """11: those and nobody else, by their paths; a version tells when they are made anew."""
+    router = APIRouter()
+    router.get("/x")(answer)
+    app = FastAPI()
+    app.include_router(router, prefix="/p")
+    included: Any = app.router.routes[-1]
+    assert included._effective_candidates_version is None
+    (candidate,) = included.effective_candidates()
+    assert included._effective_candidates_version == router._routes_version
+    asked = []
+    candidate.__class__ = type(
+        "Asked", (type(candidate),), {"matches": lambda _, scope: (asked.append(scope), (0, {}))[1]}
+    )
+    scope = {"type": "http", "path": "/p/x", "method": "GET"}
+    included.matches(scope)
+    assert asked == [scope]
+    assert scope.keys() == {"type", "path", "method", routing._FASTAPI_SCOPE_KEY}
+    before = router._routes_version
+    router.get("/y")(answer)
+    assert router._routes_version > before
+    assert routing.get_route_path({"path": "/root/p/x", "root_path": "/root"}) == "/p/x"
 
 
 @pytest.mark.parametrize("model", [Configured, Custom])
