@@ -3,7 +3,8 @@
 FastAPI's analysis of an endpoint (its parameters, their schemas, the schema of what it returns) takes a quarter of a
 millisecond, and a reload of a module that all others import defines every endpoint anew.  What it finds is needed by a
 request for that endpoint, or by whoever asks the route; whether it raises must show when the module runs.  So it is put
-off only for endpoints of a shape that was analysed before in this process, and was accepted.
+off only for endpoints of a shape that was analysed before in this process, and was accepted.  Whether this version of
+FastAPI can do without is tried at the first of them that has types: to look at one, FastAPI imports all of pydantic.v1.
 
 What is used beyond FastAPI's documented API stands in the ledger of `routes`.
 """
@@ -71,11 +72,9 @@ class Analyses:
         for name, instead in INSTEAD.items():
             replace(routing, name, self._switched(getattr(routing, name), instead))
         self._functions = [(name, getattr(routing, name)) for name in (*INSTEAD, *MAKING)]
-        if not self._works():
-            raise AttributeError("APIRoute is made in another way")
+        self._works: bool | None = None
+        """Whether this version can do without; None until that was tried."""
         replace(self._route, "__init__", self._init())
-        for name in ANALYSED:
-            setattr(self._route, name, Later(name))  # stays: a route that is still to be analysed needs it
 
     def run(self, running: bool) -> None:
         """Modules run, or have run: only meanwhile is anything put off."""
@@ -94,7 +93,17 @@ class Analyses:
         present = vars(self._routing)
         return all(present.get(name) is function for name, function in self._functions)
 
-    def _works(self) -> bool:
+    def _can_wait(self, endpoint: Callable[..., Any]) -> bool:
+        if self._works is None and endpoint.__annotations__:
+            try:
+                self._works = self._tried()
+            except Exception:  # noqa: BLE001 - a version that works in another way, and whatever comes of that
+                self._works = False
+            for name in ANALYSED if self._works else ():
+                setattr(self._route, name, Later(name))  # stays: a route that is still to be analysed needs it
+        return bool(self._works)
+
+    def _tried(self) -> bool:
         """Whether a route made without is a route made with, but for what the analysis finds."""
         whole, bare = self._route.__new__(self._route), self._route.__new__(self._route)
         self._make(whole, "/{one}", _sample, methods=["POST"])
@@ -114,7 +123,7 @@ class Analyses:
             shape = None
             if self._active and type(route) is plain and plain.get_route_handler is handler and self._undisturbed():
                 shape = self._shapes.of(path, endpoint, options)
-            if shape is None or shape not in self._accepted:
+            if shape is None or shape not in self._accepted or not self._can_wait(endpoint):
                 make(route, path, endpoint, **options)
                 if shape is not None and len(self._accepted) < KNOWN:
                     self._accepted.add(shape)

@@ -19,7 +19,7 @@ number in tests/engine/test_routes.py; where a version lacks one, FastAPI does a
     `fastapi._compat.v2.asdict(field_info)` gives: `annotation`, `metadata`, `attributes`.
  7. For a model without settings and of which the field says nothing but a name, that TypeAdapter has the model's schema.
  8. `APIRoute(path, endpoint, **options)`: its attributes are those in `analyses.ANALYSED` and others, which are the same
-    without an analysis; so they are for every version that puts off anything, for that is tried when FastAPI is loaded.
+    without an analysis; so they are for every version that puts off anything, for that is tried before.
  9. the functions in `analyses.INSTEAD` are what `fastapi.routing` analyses with, and it finds them by these names.
 10. `fastapi.params.Depends`, `fastapi.datastructures.DefaultPlaceholder`, and of pydantic `__pydantic_complete__` and
     `__pydantic_root_model__`: what `shapes` tells endpoints apart by.

@@ -57,6 +57,8 @@ class Shapes:
 
     def of(self, path: str, endpoint: Callable[..., Any], options: dict[str, Any]) -> Shape | None:
         """The shape of a route, from what `APIRoute` is made with; None where it has none."""
+        if type(endpoint) is not FunctionType:  # an object as endpoint is seldom, and has no signature to keep
+            return None
         try:
             model = options.get("response_model", EMPTY)
             shape = (

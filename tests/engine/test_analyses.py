@@ -41,6 +41,14 @@ class Dog(BaseModel):
     kind: Literal["dog"]
 
 
+class Called:
+    """Its objects are endpoints."""
+
+    def __call__(self, one: int) -> int:
+        """Answers."""
+        return one
+
+
 class Custom(BaseModel):
     """A model that makes its own schema."""
 
@@ -281,6 +289,36 @@ def test_missing_attribute_is_missing(routes: Routes) -> None:
     bare = APIRoute.__new__(APIRoute)
     assert not hasattr(bare, "dependant")
     assert not hasattr(APIRoute, "dependant")
+
+
+def test_object_as_endpoint_is_analysed_at_once(routes: Routes) -> None:
+    """An object that is called, of a class that stays: each route with such a one is as without us."""
+    with routes.sharing():
+        made_of = [made("/", Called(), response_model=int) for _ in range(2)]
+    assert [facts(each)["openapi"] for each in made_of] == [
+        facts(made("/", Called(), response_model=int))["openapi"]
+    ] * 2
+
+
+def test_endpoints_without_types_put_nothing_off(routes: Routes) -> None:
+    """To try whether analyses can wait loads all of pydantic.v1: an app that has no types does not pay for it."""
+    analyses: Any = routes._analyses
+    with routes.sharing():
+        for _ in range(2):
+            made("/", lambda: 1)
+        assert analyses._works is None
+        for _ in range(2):
+            made("/", endpoint(""))
+        assert analyses._works is True
+        assert LATER in vars(made("/", lambda: 1))
+
+
+def test_version_that_makes_routes_otherwise_analyses_at_once(routes: Routes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the analysis finds more than is known, no route goes without it."""
+    monkeypatch.setattr("fastapi_hmr.engine.analyses.ANALYSED", tuple(name for name in ANALYSED if name != "dependant"))
+    with routes.sharing():
+        waiting = [LATER in vars(made("/", endpoint(""))) for _ in range(3)]
+    assert waiting == [False, False, False]
 
 
 def test_waiting_route_works_after_uninstall(routes: Routes) -> None:
