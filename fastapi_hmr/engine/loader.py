@@ -148,6 +148,7 @@ class ImportHook:
 
     def __init__(self, tracker: Tracker) -> None:
         self._tracker = tracker
+        self._names = tracker.records.names
         self._original = builtins.__import__
         self.orphaned: set[str] = set()
         """Packages that are to run again although modules in them were kept: an import of those must reach them."""
@@ -172,8 +173,8 @@ class ImportHook:
         level: int = 0,
     ) -> ModuleType:
         tracker = self._tracker
-        library = tracker.in_library() and not self.orphaned
-        if library and globals is not None and globals.get("__name__") not in tracker.records:
+        stranger = globals is not None and globals.get("__name__") not in self._names
+        if stranger and tracker.in_library() and not self.orphaned:
             # By the thousand, when an app imports its framework: only what first-party code asks for counts.
             return self._original(name, globals, locals, fromlist or (), level)
         record = tracker.records.owner(globals)

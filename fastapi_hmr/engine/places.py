@@ -30,11 +30,17 @@ class Places:
     def resolved(self, path: str) -> str:
         """The path without links.  Directories are looked up once until `refresh`, for a package has many files."""
         directory, name = os.path.split(path)
+        file = os.path.join(self._resolved_directory(directory), name)  # noqa: PTH118 - hot path: no Path objects
+        return os.path.realpath(file) if os.path.islink(file) else file  # noqa: PTH114 - as above
+
+    def _resolved_directory(self, directory: str) -> str:
+        """Likewise, each from the one above it: a framework comes from fifty directories, seven levels down."""
         base = self._real.get(directory)
         if base is None:
-            base = self._real[directory] = os.path.realpath(directory)
-        file = os.path.join(base, name)  # noqa: PTH118 - hot path: no Path objects
-        return os.path.realpath(file) if os.path.islink(file) else file  # noqa: PTH114 - as above
+            above, name = os.path.split(directory)
+            plain = name not in {"", os.curdir, os.pardir} and above != directory
+            base = self._real[directory] = self.resolved(directory) if plain else os.path.realpath(directory)
+        return base
 
     def owns(self, path: str | os.PathLike[str]) -> bool:
         """Whether a file is first-party: under a root, and not in an environment or a library."""
@@ -44,10 +50,12 @@ class Places:
         known = self._directories.get(directory) if directory[:1] == "/" else None
         if known is not None:
             return known
+        if directory.endswith("/__pycache__"):  # every second one while a framework is imported
+            return False
         directory = os.path.dirname(os.path.abspath(path))  # noqa: PTH100, PTH120 - hot path: no Path objects
         known = self._directories.get(directory)
         if known is None:
-            known = self._directories[directory] = self._ours(os.path.realpath(directory))
+            known = self._directories[directory] = self._ours(self._resolved_directory(directory))
         return known
 
     def owns_directory(self, path: str | os.PathLike[str]) -> bool:

@@ -103,6 +103,8 @@ class Records:
 
     def __init__(self) -> None:
         self._by_name: dict[str, Record] = {}
+        self.names = self._by_name.keys()
+        """Of all modules that have one, at any time."""
         self._index: defaultdict[tuple[str, Hashable], set[Record]] = defaultdict(set)
         self._by_file: defaultdict[str, set[Record]] = defaultdict(set)
 

@@ -344,14 +344,15 @@ class Tracker:
     def _first_party_frames(self, frame: FrameType | None) -> Iterable[Record]:
         """The module under way, and those whose functions it called on the way here."""
         top = self.stack[-1]
+        owner, globals_of_top = self.records.owner, top.globals
         found = {top: None}
         while frame is not None:
             globals_ = frame.f_globals
-            if globals_ is top.globals:
+            if globals_ is globals_of_top:
                 if frame.f_code.co_name == "<module>":
                     break
             else:
-                record = self.records.owner(globals_)
+                record = owner(globals_)
                 if record is not None:
                     if frame.f_code.co_name == "<module>":
                         break

@@ -58,3 +58,20 @@ def test_real_keeps_the_name_of_a_link(tmp_path: Path) -> None:
     (tmp_path / "target").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "target")
     assert real(tmp_path / "link" / "missing.py") == tmp_path.resolve() / "target" / "missing.py"
+
+
+def test_resolved_follows_every_link_on_the_way(tmp_path: Path) -> None:
+    """A link to a folder, a folder in it, a link to a file in that: each is followed, also with dots between."""
+    real_folder = tmp_path / "target" / "pkg"
+    real_folder.mkdir(parents=True)
+    (real_folder / "mod.py").write_text("")
+    (real_folder / "alias.py").symlink_to(real_folder / "mod.py")
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    places, there = Places([tmp_path]), str((real_folder / "mod.py").resolve())
+    for path in ("link/pkg/mod.py", "link/pkg/alias.py", "link/../link/./pkg/mod.py", "link//pkg/mod.py"):
+        assert places.resolved(f"{tmp_path}/{path}") == there
+    (tmp_path / "link").unlink()
+    (tmp_path / "other" / "pkg").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "other")
+    places.refresh()
+    assert places.resolved(f"{tmp_path}/link/pkg/mod.py") == str((tmp_path / "other" / "pkg" / "mod.py").resolve())
