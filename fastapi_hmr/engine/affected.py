@@ -5,7 +5,6 @@ import sys
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
 from pathlib import Path
 from types import FrameType, ModuleType
@@ -20,16 +19,16 @@ class OnlyNewProcess(Exception):
     """What this process holds can't be undone."""
 
 
-@dataclass(slots=True)
 class Plan:
     """What is to run again."""
 
-    hit: dict[str, str] = field(default_factory=dict)
-    """Modules that the changes concern directly, with the reason in words."""
-    names: set[str] = field(default_factory=set)
-    """Those and everything that depends on them."""
-    namespaces: set[str] = field(default_factory=set)
-    """Namespace packages that became, or ceased to be, something else."""
+    def __init__(self) -> None:
+        self.hit: dict[str, str] = {}
+        """Modules that the changes concern directly, with the reason in words."""
+        self.names: set[str] = set()
+        """Those and everything that depends on them."""
+        self.namespaces: set[str] = set()
+        """Namespace packages that became, or ceased to be, something else."""
 
 
 class Planner:

@@ -5,7 +5,6 @@ import os
 import sys
 import weakref
 from collections.abc import Callable, Container, Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -19,13 +18,13 @@ _LISTINGS = ("os.listdir", "os.scandir")
 _WRITING = os.O_WRONLY | os.O_RDWR
 
 
-@dataclass(slots=True)
 class _Reads:
     """What was read while the function behind one cache ran: paths, and what they were like."""
 
-    cache: "weakref.ref[functools._lru_cache_wrapper[object]]"
-    codes: set[int]
-    prints: dict[str, Print] = field(default_factory=dict)
+    def __init__(self, cache: "weakref.ref[functools._lru_cache_wrapper[object]]", codes: set[int]) -> None:
+        self.cache = cache
+        self.codes = codes
+        self.prints: dict[str, Print] = {}
 
 
 class CacheReads:

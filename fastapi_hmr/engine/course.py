@@ -1,13 +1,11 @@
 """Course: how far a cold start would have come by now, and what kept modules did to the process, done when it would be."""
 
 from collections.abc import Hashable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
-from fastapi_hmr.engine.effects import Effect
 from fastapi_hmr.engine.order import parents
 from fastapi_hmr.engine.process import Process
-from fastapi_hmr.engine.record import Record, Records
+from fastapi_hmr.engine.record import Effect, Record, Records
 
 
 class Stack(Protocol):
@@ -16,14 +14,14 @@ class Stack(Protocol):
     stack: list[Record]
 
 
-@dataclass(slots=True)
 class Question:
     """A module asked for an environment variable that modules set."""
 
-    record: Record
-    key: str
-    found: str | None
-    after: int
+    def __init__(self, record: Record, key: str, found: str | None, after: int) -> None:
+        self.record = record
+        self.key = key
+        self.found = found
+        self.after = after
 
 
 type Step = Effect | Question

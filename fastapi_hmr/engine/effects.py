@@ -14,50 +14,9 @@ import threading
 import warnings
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-
-def _nothing() -> None:
-    """For effects that need nothing at commit."""
-
-
-@dataclass(eq=False, slots=True, weakref_slot=True)
-class Effect:
-    """One thing done to the process or to a library, with the way back and forth."""
-
-    what: str
-    """For people: `os.environ`, `a handler of logger 'shop'`."""
-    undo: Callable[[], None]
-    redo: Callable[[], None]
-    slots: frozenset[Hashable] = frozenset()
-    """What is written: two modules that write the same run again together."""
-    words: tuple[frozenset[str], ...] = ()
-    """Of each set one stands in code that may write the same: where it is so already, nobody sees it written again."""
-    lists: frozenset[Hashable] = frozenset()
-    """What it adds to, where the order of the entries shows: it can be undone and redone to come last."""
-    written: dict[str, str | None] = field(default_factory=dict)
-    """Environment variables and what they were set to."""
-    replaced: dict[str, str | None] = field(default_factory=dict)
-    """And what they were before."""
-    threads: tuple[threading.Thread, ...] = ()
-    """Threads started: only a new process is rid of them."""
-    touches: frozenset[str] = frozenset()
-    """Modules whose own objects it changed: they run again with the one that did it."""
-    finish: Callable[[], None] = _nothing
-    """Called when the effect is gone for good: close files, cancel tasks."""
-    probe: str = ""
-    """Who saw it, where it was a probe."""
-    serial: int = 0
-    """When it was done, among all effects."""
-    after: int = 0
-    """How many import statements of its module had been made by then."""
-    done: bool = True
-    """It is not undone at the moment."""
-    thing: Any = None
-    """What was registered, where somebody may hold it and rely on its being there."""
-    by: str | None = None
-    """The module that asked for it, where that is known."""
+from fastapi_hmr.engine.record import Effect, nothing
 
 
 class Probe(Protocol):
@@ -114,7 +73,7 @@ type Entry = tuple[Any, int | None]
 class Sequence:
     """A list that anybody may add to: sys.path, the warning filters."""
 
-    def __init__(self, what: str, get: Callable[[], list[Any]], touched: Callable[[], None] = _nothing) -> None:
+    def __init__(self, what: str, get: Callable[[], list[Any]], touched: Callable[[], None] = nothing) -> None:
         self._what, self._get, self._touched = what, get, touched
 
     def take(self) -> tuple[Any, ...]:
@@ -256,7 +215,7 @@ class Threads:
         started = tuple(now - before)
         if started:
             names = ", ".join(thread.name for thread in started)
-            yield Effect(f"thread {names}", _nothing, _nothing, threads=started)
+            yield Effect(f"thread {names}", nothing, nothing, threads=started)
 
 
 class Tasks:
@@ -272,7 +231,7 @@ class Tasks:
     def effects(self, before: frozenset[asyncio.Task[Any]], now: frozenset[asyncio.Task[Any]]) -> Iterator[Effect]:
         """One effect for each task that was started."""
         for task in now - before:
-            yield Effect(f"task {task.get_name()}", _nothing, _nothing, finish=self._cancelling(task))
+            yield Effect(f"task {task.get_name()}", nothing, nothing, finish=self._cancelling(task))
 
     @staticmethod
     def _cancelling(task: asyncio.Task[Any]) -> Callable[[], None]:

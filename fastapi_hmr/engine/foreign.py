@@ -8,15 +8,13 @@ or key stands literally in first-party code.
 
 import sys
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from operator import is_
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, Final
 
-from fastapi_hmr.engine.effects import Effect
 from fastapi_hmr.engine.hmr import MISSING
-from fastapi_hmr.engine.record import Record, Records
+from fastapi_hmr.engine.record import Effect, Record, Records
 from fastapi_hmr.engine.state import OPAQUE, dunder
 
 UNTOUCHABLE: Final = frozenset(
@@ -26,15 +24,15 @@ CONTAINERS: Final = 50
 """Per object: more are data, not registries."""
 
 
-@dataclass(eq=False, slots=True)
 class Watched:
     """An object of a library that first-party code can reach, as last seen."""
 
-    obj: Any
-    name: str
-    attributes: dict[str, Any]
-    containers: list[tuple[Any, Any]]
-    """Registries that hang on it, each with a copy."""
+    def __init__(self, obj: Any, name: str, attributes: dict[str, Any], containers: list[tuple[Any, Any]]) -> None:
+        self.obj = obj
+        self.name = name
+        self.attributes = attributes
+        self.containers = containers
+        """Registries that hang on it, each with a copy."""
 
 
 class Foreign:

@@ -3,7 +3,6 @@
 import functools
 import weakref
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from types import CodeType, FunctionType, MethodType
 from typing import Protocol
@@ -18,15 +17,12 @@ class Cache(Protocol):
         """Forget all results."""
 
 
-@dataclass(slots=True)
 class _Account:
     """How many results of one cache are of starts, how many of requests; `seen` is the count at the last look."""
 
-    cache: "weakref.ref[functools._lru_cache_wrapper[object]]"
-    seen: int = 0
-    of_starts: int = 0
-    of_requests: int = 0
-    hits: int = 0
+    def __init__(self, cache: "weakref.ref[functools._lru_cache_wrapper[object]]") -> None:
+        self.cache = cache
+        self.seen = self.of_starts = self.of_requests = self.hits = 0
 
     def count(self, cache: "functools._lru_cache_wrapper[object]", *, start: bool) -> None:
         """Attribute what is new."""

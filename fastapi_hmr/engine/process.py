@@ -9,9 +9,9 @@ from sys import modules
 from typing import Any
 
 from fastapi_hmr.engine.adapters import Adapter, Offer, Owned, offers
-from fastapi_hmr.engine.effects import Calls, Effect, Environ, Probe, interpreter
+from fastapi_hmr.engine.effects import Calls, Environ, Probe, interpreter
 from fastapi_hmr.engine.mechanisms import Mechanisms
-from fastapi_hmr.engine.record import Record
+from fastapi_hmr.engine.record import Effect, Record
 
 logger = logging.getLogger(__name__)
 

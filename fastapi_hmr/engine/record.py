@@ -1,9 +1,9 @@
-"""Record: what one execution of one module read, tried and did; Records: all of them, found by what they depend on."""
+"""Record: what one execution of a module read, tried and did (its Effects); Records: all, by what they depend on."""
 
 from collections import defaultdict
-from collections.abc import Container, Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
+from threading import Thread
 from types import CodeType
 from typing import Any
 
@@ -16,43 +16,101 @@ LISTING = "listing"
 ENVIRON = "environ"
 
 
-@dataclass(eq=False, slots=True, weakref_slot=True)
+def nothing() -> None:
+    """For effects that need nothing done."""
+
+
+class Effect:
+    """One thing done to the process or to a library, with the way back and forth."""
+
+    def __init__(
+        self,
+        what: str,
+        undo: Callable[[], None],
+        redo: Callable[[], None],
+        slots: frozenset[Hashable] = frozenset(),
+        words: tuple[frozenset[str], ...] = (),
+        *,
+        lists: frozenset[Hashable] = frozenset(),
+        written: dict[str, str | None] | None = None,
+        replaced: dict[str, str | None] | None = None,
+        threads: tuple[Thread, ...] = (),
+        touches: frozenset[str] = frozenset(),
+        finish: Callable[[], None] = nothing,
+        thing: Any = None,
+        by: str | None = None,
+    ) -> None:
+        self.what = what
+        """For people: `os.environ`, `a handler of logger 'shop'`."""
+        self.undo = undo
+        self.redo = redo
+        self.slots = slots
+        """What is written: two modules that write the same run again together."""
+        self.words = words
+        """Of each set one stands in code that may write the same: where it is so already, nobody sees it written again."""
+        self.lists = lists
+        """What it adds to, where the order of the entries shows: it can be undone and redone to come last."""
+        self.written = written or {}
+        """Environment variables and what they were set to."""
+        self.replaced = replaced or {}
+        """And what they were before."""
+        self.threads = threads
+        """Threads started: only a new process is rid of them."""
+        self.touches = touches
+        """Modules whose own objects it changed: they run again with the one that did it."""
+        self.finish = finish
+        """Called when the effect is gone for good: close files, cancel tasks."""
+        self.thing = thing
+        """What was registered, where somebody may hold it and rely on its being there."""
+        self.by = by
+        """The module that asked for it, where that is known."""
+        self.probe = ""
+        """Who saw it, where it was a probe."""
+        self.serial = 0
+        """When it was done, among all effects."""
+        self.after = 0
+        """How many import statements of its module had been made by then."""
+        self.done = True
+        """It is not undone at the moment."""
+
+
 class Record:
     """One execution of one first-party module."""
 
-    name: str
-    file: Path
-    module: Module
-    order: int
-    source: bytes
-    """The bytes that were compiled: an edit is a difference to these."""
-    code: CodeType | None = None
-    failed: bool = False
-    """It raised, and whoever imported it went on: an edit of it still counts."""
-    statements: dict[str, None] = field(default_factory=dict)
-    """What its import statements asked for, absolute, in the order they ran: the order of a cold start."""
-    at: int = 0
-    """How many of those had been made when the latest was."""
-    edges: dict[tuple[str, Hashable], Any] = field(default_factory=dict)
-    """(kind, key) → what was found: names imported or looked for, files, questions asked of disk and environ."""
-    borrowed: set[int] = field(default_factory=set)
-    """Identities of objects that it read from other first-party modules: theirs to answer for."""
-    library: set[int] = field(default_factory=set)
-    """Identities of objects that it imported from libraries: running it again does not renew them."""
-    changed: set[str] = field(default_factory=set)
-    """First-party modules whose state it changed."""
-    asked: set[str] = field(default_factory=set)
-    """First-party modules whose functions it called: it may know what others had changed in them by then."""
-    effects: list[Any] = field(default_factory=list)
-    """What it did to the process and to libraries, in order (effects.Effect)."""
-    variables: dict[str, tuple[str | None, int]] = field(default_factory=dict)
-    """Environment variables that it asked for: what it found, and how many import statements it had made by then."""
-    repeated: bool = False
-    """It ran more than once for one generation: after a failure, for each of its importers."""
-    classes: bool = False
-    """Whether its code asks for `__subclasses__`."""
-    _words: tuple[CodeType, frozenset[str], frozenset[Any]] | None = None
-    """The names and the plain constants in some code of this module, looked up once."""
+    def __init__(self, name: str, file: Path, module: Module, order: int, source: bytes) -> None:
+        self.name = name
+        self.file = file
+        self.module = module
+        self.order = order
+        self.source = source
+        """The bytes that were compiled: an edit is a difference to these."""
+        self.code: CodeType | None = None
+        self.failed = False
+        """It raised, and whoever imported it went on: an edit of it still counts."""
+        self.statements: dict[str, None] = {}
+        """What its import statements asked for, absolute, in the order they ran: the order of a cold start."""
+        self.at = 0
+        """How many of those had been made when the latest was."""
+        self.edges: dict[tuple[str, Hashable], Any] = {}
+        """(kind, key) → what was found: names imported or looked for, files, questions asked of disk and environ."""
+        self.borrowed: set[int] = set()
+        """Identities of objects that it read from other first-party modules: theirs to answer for."""
+        self.library: set[int] = set()
+        """Identities of objects that it imported from libraries: running it again does not renew them."""
+        self.changed: set[str] = set()
+        """First-party modules whose state it changed."""
+        self.asked: set[str] = set()
+        """First-party modules whose functions it called: it may know what others had changed in them by then."""
+        self.effects: list[Effect] = []
+        """What it did to the process and to libraries, in order."""
+        self.variables: dict[str, tuple[str | None, int]] = {}
+        """Environment variables that it asked for: what it found, and how many import statements it had made by then."""
+        self.repeated = False
+        """It ran more than once for one generation: after a failure, for each of its importers."""
+        self.classes = False
+        """Whether its code asks for `__subclasses__`."""
+        self._words: tuple[CodeType, frozenset[str], frozenset[Any]] | None = None
+        """The names and the plain constants in some code of this module, looked up once."""
 
     def inherit(self, earlier: "Record") -> None:
         """The module ran before in this process: it failed and was tried again, or the app reloaded it.

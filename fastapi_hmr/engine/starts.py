@@ -4,9 +4,8 @@ import gc
 from collections.abc import Iterable
 from typing import Any
 
-from fastapi_hmr.engine.effects import Effect
 from fastapi_hmr.engine.process import Process, attempt
-from fastapi_hmr.engine.record import Records
+from fastapi_hmr.engine.record import Effect, Records
 
 _FOLLOWED = (dict, list, set, frozenset, tuple)
 

@@ -9,7 +9,6 @@ import types
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
-from dataclasses import dataclass
 from enum import Enum, auto
 from operator import is_
 from typing import Any, Final
@@ -63,16 +62,18 @@ class How(Enum):
     """Only passed on the way."""
 
 
-@dataclass(eq=False, slots=True)
 class Seen:
     """An object and its contents: at first sight in this transaction, and when last looked at."""
 
-    obj: Any
-    how: How
-    first: Contents
-    last: Contents
-    kept: bool
-    """Reached from a module that was not run again: to be restored if the transaction fails."""
+    __slots__ = ("first", "how", "kept", "last", "obj")  # of which there are many thousands
+
+    def __init__(self, obj: Any, how: How, first: Contents, last: Contents, kept: bool) -> None:
+        self.obj = obj
+        self.how = how
+        self.first = first
+        self.last = last
+        self.kept = kept
+        """Reached from a module that was not run again: to be restored if the transaction fails."""
 
 
 class Walker:

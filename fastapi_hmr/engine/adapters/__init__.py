@@ -27,7 +27,8 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, NamedTuple
 
-from fastapi_hmr.engine.effects import Effect, Probe
+from fastapi_hmr.engine.effects import Probe
+from fastapi_hmr.engine.record import Effect
 
 __all__ = ["Adapter", "Effect", "Owned", "Probe", "offers", "register"]
 

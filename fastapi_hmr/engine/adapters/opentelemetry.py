@@ -3,14 +3,12 @@
 import gc
 import sys
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi_hmr.engine.adapters import Adapter, Effect
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(NamedTuple):
     """Where one kind of provider is kept, and under which names."""
 
     home: str
