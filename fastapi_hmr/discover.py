@@ -14,9 +14,10 @@ from fastapi_hmr.exceptions import AppNotFound, ConfigError
 from fastapi_hmr.resolve import PREFERRED, PREFERRED_FACTORIES
 
 USUAL_PLACES = ("main.py", "app.py", "api.py", "app/main.py", "app/app.py", "app/api.py")
-_APPS = re.compile(r"^(\w+)\s*(?::[^=\n]+)?=\s*(?:\w+\.)*(?:FastAPI|Starlette)\(", re.MULTILINE)
-_FACTORIES = re.compile(r"^def\s+(\w+)", re.MULTILINE)
-_MAKES_AN_APP = re.compile(r"^(?:app|api)\b\s*(?::[^=]+)?=|\b(?:FastAPI|Starlette)\(", re.MULTILINE)
+# Compiled by those starts that need them.
+_APPS = r"(?m)^(\w+)\s*(?::[^=\n]+)?=\s*(?:\w+\.)*(?:FastAPI|Starlette)\("
+_FACTORIES = r"(?m)^def\s+(\w+)"
+_MAKES_AN_APP = r"(?m)^(?:app|api)\b\s*(?::[^=]+)?=|\b(?:FastAPI|Starlette)\("
 
 
 def discover(argument: str | None, *, app_dir: str | None = None, factory: bool = False) -> AppSource:
@@ -71,7 +72,7 @@ def likely(source: AppSource) -> AppSource:
     """With the attribute that will be found, as far as the text tells: to be shown before the module runs."""
     if source.attribute or source.file is None or not source.file.is_file():
         return source
-    names = set((_FACTORIES if source.factory else _APPS).findall(_text(source.file)))
+    names = set(re.findall(_FACTORIES if source.factory else _APPS, _text(source.file)))
     found = next((name for name in (PREFERRED_FACTORIES if source.factory else PREFERRED) if name in names), None)
     if found is None and len(names) == 1 and not source.factory:
         found = names.pop()
@@ -153,7 +154,7 @@ def _from_directory(
     path: Path, attribute: str | None, base: Path, chosen: bool, factory: bool, origin: str
 ) -> AppSource:
     init = path / "__init__.py"
-    if init.is_file() and (attribute or _MAKES_AN_APP.search(_text(init))):
+    if init.is_file() and (attribute or re.search(_MAKES_AN_APP, _text(init))):
         return _from_file(init, attribute, base, chosen, factory, origin)
     inside = _usual_place(path)
     if inside is not None:

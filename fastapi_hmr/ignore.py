@@ -1,5 +1,6 @@
 """What is never watched: tools' folders, virtualenvs, editors' leftovers, what the app writes, and the user's globs."""
 
+import functools
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -12,8 +13,7 @@ FOLDERS = frozenset(
     ".yarn .pnpm-store .terraform .uv-cache htmlcov".split()
 )
 """Names of directories that hold no source of the app, wherever they are."""
-FILES = re.compile(
-    r"""
+FILES = r"""
       .*\.py[co] | .*\.pyd\.tmp
     | .*~ | \#.*\# | \.\#.* | 4913
     | .*\.sw[a-px] | .*\.kate-swp | .*\.crswap
@@ -22,10 +22,14 @@ FILES = re.compile(
     | .*\..*-(?:wal|shm|journal)
     | .*\.log(?:\.\w+)* | .*\.pid | .*\.sock
     | \.coverage(?:\..*)? | \.DS_Store | Thumbs\.db | desktop\.ini
-    """,
-    re.VERBOSE,
-)
+    """
 """Names of files that editors, interpreters, databases and the app itself write beside the source."""
+
+
+@functools.cache
+def _files() -> re.Pattern[str]:
+    """Compiled for the first name that is no Python file's: that takes longer than to look through a small project."""
+    return re.compile(FILES, re.VERBOSE)
 
 
 class Ignore:
@@ -53,7 +57,7 @@ class Ignore:
             return True
         if name.endswith(".py") and name[0] not in ".#":
             return False  # by far the most, and none of the names below
-        if name in FOLDERS or FILES.fullmatch(name):
+        if name in FOLDERS or _files().fullmatch(name):
             return not self._included(text)
         # Names with a dot in them are rarely folders; those of virtualenvs are found out by what is in them.
         return "." not in name and _is_virtualenv(text)

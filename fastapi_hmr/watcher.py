@@ -71,7 +71,10 @@ def needs_polling(roots: Iterable[Path], mounts: Path = Path("/proc/mounts")) ->
         lines = mounts.read_text(errors="replace").splitlines()
     except OSError:
         return None
-    table = [(Path(parts[1].replace("\\040", " ")), parts[2]) for line in lines if len(parts := line.split()) > 2]
+    entries = [parts for line in lines if len(parts := line.split()) > 2]
+    if _EVENTLESS.isdisjoint(parts[2] for parts in entries):  # nearly always
+        return None
+    table = [(Path(parts[1].replace("\\040", " ")), parts[2]) for parts in entries]
     for root in roots:
         under = [(mount, kind) for mount, kind in table if root.is_relative_to(mount)]
         if under:

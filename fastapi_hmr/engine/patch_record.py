@@ -105,7 +105,7 @@ class RunRecord:
         if self._depth > 1:
             return
         self._caches.count(start=False)
-        if self._tool is not None:
+        if self._tool is not None and self._called:  # in a first start there is nothing to restart, and it costs
             sys.monitoring.restart_events()
 
     def end(self) -> None:
@@ -235,6 +235,9 @@ class _CodeSet:
         key = id(code)
         if key not in self._references:
             self._references[key] = _CodeReference(code, self._forget)
+
+    def __len__(self) -> int:
+        return len(self._references)
 
     def __contains__(self, code: object) -> bool:
         return id(code) in self._references

@@ -77,8 +77,9 @@ def _offered() -> bool:
     """Whether an installed package may have an adapter: to parse the metadata of all takes a tenth of a start."""
     for directory in filter(os.path.isdir, sys.path):
         for name in os.listdir(directory):  # noqa: PTH208 - hundreds of names, and no objects
-            if name.endswith((".dist-info", ".egg-info")):
-                with suppress(OSError), open(f"{directory}/{name}/entry_points.txt", "rb") as file:  # noqa: PTH123 - as above
+            path = f"{directory}/{name}/entry_points.txt"
+            if name.endswith((".dist-info", ".egg-info")) and os.access(path, os.R_OK):  # few have one
+                with suppress(OSError), open(path, "rb") as file:  # noqa: PTH123 - as above
                     if GROUP.encode() in file.read():
                         return True
     return any(entry.endswith((".zip", ".egg")) for entry in sys.path if os.path.isfile(entry))  # noqa: PTH113
