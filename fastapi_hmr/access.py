@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from types import CodeType
+from typing import Any
 
 _OURS = "/__fastapi_hmr__/"
 
@@ -32,17 +32,18 @@ def find_caller_once(logger: logging.Logger) -> None:
 class _Finder:
     def __init__(self, logger: logging.Logger) -> None:
         self._find = logger.findCaller
-        self._code: CodeType | None = None
+        self._globals: dict[str, Any] | None = None
         self._line = 0
         self._caller: Caller = ("", 0, "", None)
 
     def __call__(self, stack_info: bool = False, stacklevel: int = 1) -> Caller:
         """As `Logger.findCaller`."""
         frame = sys._getframe(3)  # noqa: SLF001 - above this, Logger._log and Logger.info; documented CPython
-        code, line = frame.f_code, frame.f_lineno
-        if code is self._code and line == self._line and stacklevel == 1 and not stack_info:
+        # A line of a module says as much as the code, which is an audit event to ask for.
+        line = frame.f_lineno
+        if line == self._line and stacklevel == 1 and not stack_info and frame.f_globals is self._globals:
             return self._caller
         caller = self._find(stack_info, stacklevel + 1)  # one frame more: this
-        if stacklevel == 1 and not stack_info and caller[:2] == (code.co_filename, line):
-            self._code, self._line, self._caller = code, line, caller
+        if stacklevel == 1 and not stack_info and caller[:2] == (frame.f_code.co_filename, line):
+            self._globals, self._line, self._caller = frame.f_globals, line, caller
         return caller

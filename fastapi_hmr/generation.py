@@ -76,7 +76,8 @@ class Generation:
         """Answer one request or WebSocket."""
         exchange = Exchange(scope, receive, send)
         scope["state"] = self.lifespan.state.copy()
-        IN_REQUEST.set(True)
+        if not IN_REQUEST.get():  # uvicorn was told to give each request an empty context
+            IN_REQUEST.set(True)
         for variable, value in self.variables:
             variable.set(value)
         self._exchanges.add(exchange)

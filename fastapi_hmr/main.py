@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 import os
 import sys
@@ -187,7 +188,7 @@ class DevServer:
             own=self.written,
             renewed=dict.fromkeys(self.server.certificate_files, self.server.renew_certificate),
         )
-        serving = hidden(self.server.serve(sockets=list(bound.sockets)))
+        serving = hidden(self.server.serve(sockets=list(bound.sockets)), _of_requests())
         reloading = hidden(reloader.run())
         try:
             await asyncio.wait({serving, reloading}, return_when=asyncio.FIRST_COMPLETED)
@@ -292,6 +293,13 @@ def _engine(source: AppSource, roots: tuple[Path, ...]) -> Engine:
         in_request=IN_REQUEST.get,
         before_attempt=host.begin,
     )
+
+
+def _of_requests() -> contextvars.Context:
+    """What uvicorn serves in, and so each request: to say there what it is costs nothing for each."""
+    context = contextvars.copy_context()
+    context.run(IN_REQUEST.set, True)
+    return context
 
 
 def _place(file: str | Path, line: int) -> str:

@@ -1,5 +1,6 @@
 """decimal: precision and rounding that a module set for everybody."""
 
+import contextvars
 import decimal
 from collections.abc import Hashable, Iterator
 
@@ -13,7 +14,8 @@ class Context:
 
     def take(self) -> Settings:
         """The settings now."""
-        context = decimal.getcontext()
+        # In a copy: where there is no context so far, asking makes one, which every request would be given.
+        context = contextvars.copy_context().run(decimal.getcontext)
         return context.prec, context.rounding, context.Emin, context.Emax, context.capitals, context.clamp
 
     def effects(self, before: Settings, now: Settings) -> Iterator[Effect]:
