@@ -1,49 +1,55 @@
 """The access log: without the page's own questions, and without a search of the stack for each line."""
 
+import dis
 import logging
 import sys
+from types import CodeType
 from typing import Any
 
 _OURS = "/__fastapi_hmr__/"
-
-type Caller = tuple[str, int, str, str | None]
-
-
-def hide_ours(logger: logging.Logger) -> None:
-    """Keep the page's own questions, and the token in them, out of the log."""
-    logger.addFilter(_is_not_ours)
+_PATH = 2
+"""Where the path stands among the arguments of uvicorn's line."""
 
 
-def _is_not_ours(record: logging.LogRecord) -> bool:
-    arguments = record.args
-    path = arguments[2] if isinstance(arguments, tuple) and len(arguments) > 2 else arguments
-    return _OURS not in str(path)
-
-
-def find_caller_once(logger: logging.Logger) -> None:
-    """Let the logger remember who called it, as long as it is called from the same line.
+def quicken(logger: logging.Logger, *, hide_ours: bool) -> None:
+    """Let the logger remember who says a line; with `hide_ours`, keep the page's own questions out, and their token.
 
     uvicorn logs every request from one line. To find that, `logging` reads the code of seven frames, and each time
     every audit hook of the process is called, ours among them.
     """
-    logger.findCaller = _Finder(logger)  # type: ignore[method-assign]  # a method, for this one only
+    logger.info = _Info(logger, hide_ours=hide_ours)  # type: ignore[method-assign]  # a method, for this one only
 
 
-class _Finder:
-    def __init__(self, logger: logging.Logger) -> None:
-        self._find = logger.findCaller
-        self._globals: dict[str, Any] | None = None
-        self._line = 0
-        self._caller: Caller = ("", 0, "", None)
+class _Info:
+    """Takes the place of `Logger.info`."""
 
-    def __call__(self, stack_info: bool = False, stacklevel: int = 1) -> Caller:
-        """As `Logger.findCaller`."""
-        frame = sys._getframe(3)  # noqa: SLF001 - above this, Logger._log and Logger.info; documented CPython
-        # A line of a module says as much as the code, which is an audit event to ask for.
-        line = frame.f_lineno
-        if line == self._line and stacklevel == 1 and not stack_info and frame.f_globals is self._globals:
-            return self._caller
-        caller = self._find(stack_info, stacklevel + 1)  # one frame more: this
-        if stacklevel == 1 and not stack_info and caller[:2] == (frame.f_code.co_filename, line):
-            self._globals, self._line, self._caller = frame.f_globals, line, caller
-        return caller
+    def __init__(self, logger: logging.Logger, *, hide_ours: bool) -> None:
+        self._logger, self._info, self._hide = logger, logger.info, hide_ours
+        self._line: str | None = None
+        """The very object that was said last: a constant of one line."""
+        self._caller: tuple[str, int, str] = ("", 0, "")
+
+    def __call__(self, msg: str, *args: Any, **options: Any) -> None:
+        """As `Logger.info`."""
+        if self._hide and len(args) > _PATH and _OURS in str(args[_PATH]):
+            return
+        if msg is not self._line or options:
+            self._find(msg, options)
+            options["stacklevel"] = options.get("stacklevel", 1) + 1  # this
+            self._info(msg, *args, **options)
+            return
+        logger = self._logger
+        if logger.isEnabledFor(logging.INFO):
+            file, line, function = self._caller
+            logger.handle(logger.makeRecord(logger.name, logging.INFO, file, line, msg, args, None, function))
+
+    def _find(self, msg: str, options: dict[str, Any]) -> None:
+        frame = sys._getframe(2)  # noqa: SLF001 - documented CPython; who logs is the question
+        code = frame.f_code
+        if not options and code.co_filename != logging.__file__ and _says_once(code, msg):
+            self._line, self._caller = msg, (code.co_filename, frame.f_lineno, code.co_name)
+
+
+def _says_once(code: CodeType, text: str) -> bool:
+    """Whether this very object is a constant of the code, and stands in one place only."""
+    return sum(step.argval is text for step in dis.get_instructions(code)) == 1

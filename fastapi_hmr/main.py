@@ -128,8 +128,7 @@ class DevServer:
 
     def _uvicorn_config(self) -> uvicorn.Config:
         app: Any = self.switch
-        log = logging.getLogger("uvicorn.access")
-        access.find_caller_once(log)
+        access.quicken(logging.getLogger("uvicorn.access"), hide_ours=self.config.refresh)
         if self.config.refresh:
             from fastapi_hmr.browser import BrowserMiddleware
 
@@ -142,7 +141,6 @@ class DevServer:
                 notice=self.terminal.notice,
                 audit=audit,
             )
-            access.hide_ours(log)
         options = dict(self.config.uvicorn)
         if self.config.interface == "wsgi":
             options["ws"] = "none"  # as uvicorn does: a WSGI app has no WebSockets

@@ -13,11 +13,15 @@ from fastapi_hmr import access
 @pytest.fixture
 def logger(caplog: pytest.LogCaptureFixture) -> Iterator[logging.Logger]:
     """One of our own, whose records are caught."""
-    logger = logging.Logger("access", logging.INFO)  # noqa: LOG001 - one for each test, unknown to `logging`
+    logger = logging.getLogger("tests.access")
+    logger.propagate = False
+    logger.setLevel(logging.INFO)
     logger.addHandler(caplog.handler)
-    access.find_caller_once(logger)
+    access.quicken(logger, hide_ours=True)
     yield logger
+    del logger.info
     logger.handlers.clear()
+    logger.filters.clear()
 
 
 def line() -> int:
@@ -61,13 +65,13 @@ def test_caller_of_the_caller_can_be_asked_for(logger: logging.Logger, caplog: p
 
 
 def test_the_stack_is_searched_once(logger: logging.Logger) -> None:
-    """Reading a frame's code calls every audit hook: once a line is known, it is not read."""
+    """Reading a frame or its code calls every audit hook: once a line is known, neither is read."""
     counts: list[int] = []
     events: list[str] = []
     counting, here = True, threading.get_ident()
 
     def hook(event: str, _arguments: object) -> None:
-        if counting and event == "object.__getattr__" and threading.get_ident() == here:
+        if counting and event in {"object.__getattr__", "sys._getframe"} and threading.get_ident() == here:
             events.append(event)
 
     sys.addaudithook(hook)
@@ -79,9 +83,42 @@ def test_the_stack_is_searched_once(logger: logging.Logger) -> None:
     assert counts[0] > counts[1] == counts[2] == 0
 
 
+def test_one_text_in_two_lines_has_two_callers(logger: logging.Logger, caplog: pytest.LogCaptureFixture) -> None:
+    """The compiler makes one constant of equal texts: then who says it is looked for each time."""
+    first = line()
+    for _ in range(2):
+        logger.info("same")
+        logger.info("same")
+    assert [record.lineno - first for record in caplog.records] == [2, 3, 2, 3]
+
+
+def test_text_of_a_variable_has_the_caller_that_says_it(
+    logger: logging.Logger, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A text that is handed around is no line's own."""
+    text = "".join(("o", "ne"))
+    first = line()
+    for _ in range(2):
+        logger.info(text)
+    logger.info(text)
+    assert [record.lineno - first for record in caplog.records] == [2, 2, 3]
+
+
+def test_level_and_filters_count(logger: logging.Logger, caplog: pytest.LogCaptureFixture) -> None:
+    """A line that is known already is still said only where the logger says such lines."""
+    said = []
+    for level in (logging.INFO, logging.INFO, logging.WARNING, logging.INFO):
+        logger.setLevel(level)
+        logger.info("said")
+        said.append(len(caplog.records))
+    logger.addFilter(lambda _record: False)
+    logger.info("filtered")
+    assert said == [1, 2, 2, 3]
+    assert len(caplog.records) == 3
+
+
 def test_our_own_requests_are_not_logged(logger: logging.Logger, caplog: pytest.LogCaptureFixture) -> None:
     """The page's questions would fill the log, and the token in their URL is nobody's business."""
-    access.hide_ours(logger)
     for path in ("/", "/__fastapi_hmr__/events?token=x", "/items/__fastapi_hmr__"):
         logger.info('%s - "%s %s HTTP/%s" %d', "127.0.0.1:1", "GET", path, "1.1", 200)
     logger.info("no request")

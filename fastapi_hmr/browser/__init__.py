@@ -61,8 +61,7 @@ class BrowserMiddleware:
         """Answer our own routes; pass the rest to the app, and touch what it answers to a navigation."""
         if scope["type"] not in ("http", "websocket"):
             return self._app(scope, receive, send)
-        name = self._routes.name(scope)
-        if name is not None:
+        if PREFIX in scope["path"] and (name := self._routes.name(scope)) is not None:
             return self._routes.answer(name, scope, receive, send)
         if scope["type"] == "websocket":
             return self._app(scope, receive, send)

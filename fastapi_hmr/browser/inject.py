@@ -36,19 +36,22 @@ _CHARSET = re.compile(rb"charset\s*=\s*[\"']?([^\s;\"']+)", re.IGNORECASE)
 
 _CONCERNED = frozenset((b"etag", b"last-modified", SWITCH))
 """What makes `revalidate` change anything."""
+_LENGTHS = frozenset(map(len, _CONCERNED))
 
 
 def request_refusal(scope: Scope) -> str | None:
     """Why the answer to this request is not touched; None for a navigation."""
     headers = dict(reversed(scope["headers"]))  # the first of each: ASGI has the names in lower case
-    mode = headers.get(b"sec-fetch-mode", b"").strip()
+    mode = headers.get(b"sec-fetch-mode")
+    mode = mode and mode.strip()
     if scope["method"] != "GET" and not (scope["method"] == "POST" and mode == b"navigate"):
         return "neither a GET nor a form"
     if headers.get(b"range"):
         return "a part of a file"
     if mode:
         return None if mode == b"navigate" else "fetched by a script"
-    if not headers.get(b"accept", b"").lstrip().lower().startswith(b"text/html"):
+    accept = headers.get(b"accept")
+    if not accept or not accept.lstrip().lower().startswith(b"text/html"):
         return "no page was asked for"
     if any(headers.get(name) for name in _FRAGMENT_REQUESTS):
         return "a fragment was asked for"
@@ -92,7 +95,10 @@ def prepare(scope: Scope) -> Scope:
 
 def revalidate(headers: RawHeaders) -> RawHeaders:
     """Headers of an answer that we leave alone: what may be guessed to be fresh is asked for again each time."""
-    if not _CONCERNED.intersection([name.lower() for name, _ in headers]):
+    for name, _ in headers:
+        if len(name) in _LENGTHS and name.lower() in _CONCERNED:
+            break
+    else:
         return headers
     headers = list(headers)
     validators = first(headers, b"etag") or first(headers, b"last-modified")

@@ -45,8 +45,6 @@ class Routes:
     def name(self, scope: Scope) -> str | None:
         """What is asked for under the prefix ("" for the prefix itself); None for the app's own paths."""
         path: str = scope["path"]
-        if PREFIX not in path:
-            return None
         root: str = scope.get("root_path", "").rstrip("/")
         for base in (root + PREFIX, PREFIX):
             if path == base or path.startswith(base + "/"):

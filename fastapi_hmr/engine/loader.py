@@ -174,8 +174,9 @@ class ImportHook:
     ) -> ModuleType:
         tracker = self._tracker
         stranger = globals is not None and globals.get("__name__") not in self._names
-        if stranger and tracker.in_library() and not self.orphaned:
-            # By the thousand, when an app imports its framework: only what first-party code asks for counts.
+        if stranger and not self.orphaned and (not tracker.stack or tracker.in_library()):
+            # By the thousand, when an app imports its framework, and in each request: only what first-party code asks
+            # for counts.
             return self._original(name, globals, locals, fromlist or (), level)
         record = tracker.records.owner(globals)
         if record is None and not level and name in sys.modules and not self.orphaned:
