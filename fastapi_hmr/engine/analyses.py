@@ -69,17 +69,21 @@ class Analyses:
         self._without = 0
         """The thread that is making a route without an analysis."""
         self._active = False
-        for name, instead in INSTEAD.items():
-            replace(routing, name, self._switched(getattr(routing, name), instead))
-        self._functions = [(name, getattr(routing, name)) for name in (*INSTEAD, *MAKING)]
+        self._plain = {name: getattr(routing, name) for name in INSTEAD}
+        self._either = {name: self._switched(self._plain[name], instead) for name, instead in INSTEAD.items()}
+        self._functions = {**self._either, **{name: getattr(routing, name) for name in MAKING}}
         self._works: bool | None = None
         """Whether this version can do without; None until that was tried."""
         replace(self._route, "__init__", self._init())
 
     def run(self, running: bool) -> None:
-        """Modules run, or have run: only meanwhile is anything put off."""
+        """Modules run, or have run: only meanwhile is anything put off, and requests call FastAPI's own functions."""
         self._active = running
         self._shapes.forget()
+        here, there = (self._plain, self._either) if running else (self._either, self._plain)
+        for name, function in here.items():
+            if getattr(self._routing, name) is function:  # nobody came after us
+                setattr(self._routing, name, there[name])
 
     def _switched(self, function: Callable[..., Any], instead: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
@@ -91,7 +95,7 @@ class Analyses:
     def _undisturbed(self) -> bool:
         """Whether no tool has put a function of its own in between, to look at what is analysed."""
         present = vars(self._routing)
-        return all(present.get(name) is function for name, function in self._functions)
+        return all(present.get(name) is function for name, function in self._functions.items())
 
     def _can_wait(self, endpoint: Callable[..., Any]) -> bool:
         if self._works is None and endpoint.__annotations__:

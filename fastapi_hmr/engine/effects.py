@@ -20,7 +20,10 @@ from fastapi_hmr.engine.record import Effect, nothing
 
 
 class Probe(Protocol):
-    """Looks at one part of the process before and after, cheaply, for it is asked around every module."""
+    """Looks at one part of the process before and after, cheaply, for it is asked around every module.
+
+    Its `rest()`, where it has one, is called when no module will run for a while and requests are answered.
+    """
 
     def take(self) -> Any:
         """What it looks like now."""

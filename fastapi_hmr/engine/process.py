@@ -11,7 +11,7 @@ from typing import Any
 from fastapi_hmr.engine.adapters import Adapter, Offer, Owned, offers
 from fastapi_hmr.engine.effects import Calls, Environ, Probe, interpreter
 from fastapi_hmr.engine.mechanisms import Mechanisms
-from fastapi_hmr.engine.record import Effect, Record
+from fastapi_hmr.engine.record import Effect, Record, nothing
 
 logger = logging.getLogger(__name__)
 
@@ -190,6 +190,8 @@ class Process:
     def rest(self) -> None:
         """No module will run for a while: let go of what was seen, such as tasks that have ended since."""
         self._mark = {}
+        for probe in self._probes.values():
+            getattr(probe, "rest", nothing)()
 
     def finish(self, records: Iterable[Record]) -> None:
         """What these modules did is gone for good."""

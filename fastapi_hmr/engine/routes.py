@@ -91,6 +91,8 @@ class Routes:
 
     def uninstall(self) -> None:
         """Give the places back."""
+        if self._analyses is not None:
+            self._analyses.run(False)
         self._take_back(0)
         self._analyses = None
         self._adapters.clear()

@@ -120,3 +120,19 @@ def test_each_library_has_the_adapter_that_its_name_leads_to(library: str) -> No
     """Adapters are imported when their library is: by that name it is found, and it says the same."""
     offer = dict(offers())[library]
     assert offer().library == library
+
+
+def test_requests_ask_opentelemetry_itself(tmp_path: Path) -> None:
+    """FastAPI asks for the providers in each request: they are counted only while modules run."""
+    from opentelemetry import trace
+
+    own = trace.get_tracer_provider
+    running = process.Process(ALL)
+    running.mark()
+    assert trace.get_tracer_provider is not own
+    trace.get_tracer_provider()
+    one = record(tmp_path)
+    running.charge(one)
+    running.rest()
+    assert trace.get_tracer_provider is own
+    assert [effect.what for effect in one.effects] == ["a part of a provider"]

@@ -313,6 +313,19 @@ def test_endpoints_without_types_put_nothing_off(routes: Routes) -> None:
         assert LATER in vars(made("/", lambda: 1))
 
 
+def test_requests_call_fastapis_own_functions(routes: Routes) -> None:
+    """Some of them are called in each request: ours stand in their places only while modules run."""
+    own = [getattr(fastapi_routing, name) for name in INSTEAD]
+    with routes.sharing():
+        assert not any(getattr(fastapi_routing, name) is function for name, function in zip(INSTEAD, own, strict=True))
+        with pytest.MonkeyPatch.context() as tool:
+            tool.setattr(fastapi_routing, "get_request_handler", traced := lambda **_: None)
+            routes._running(False)
+            assert fastapi_routing.get_request_handler is traced  # a tool that came after us keeps its place
+            routes._running(True)
+    assert [getattr(fastapi_routing, name) for name in INSTEAD] == own
+
+
 def test_version_that_makes_routes_otherwise_analyses_at_once(routes: Routes, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the analysis finds more than is known, no route goes without it."""
     monkeypatch.setattr("fastapi_hmr.engine.analyses.ANALYSED", tuple(name for name in ANALYSED if name != "dependant"))

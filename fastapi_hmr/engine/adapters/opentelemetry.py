@@ -32,19 +32,29 @@ class Providers:
     def __init__(self, signal: Signal) -> None:
         self._signal = signal
         self._asked = 0
-        self._home: Any = sys.modules[f"opentelemetry.{signal.home}"]
-        original: Callable[[], Any] = getattr(self._home, signal.getter)
+        home = sys.modules[f"opentelemetry.{signal.home}"]
+        self._home: Any = home
+        self._places = (home, sys.modules[f"opentelemetry.{signal.public}"])
+        self._original: Callable[[], Any] = getattr(home, signal.getter)
+        self._counting: Callable[[], Any] = self._getter
 
-        def getter() -> Any:
-            self._asked += 1
-            return original()
-
-        for module in (self._home, sys.modules[f"opentelemetry.{signal.public}"]):
-            setattr(module, signal.getter, getter)
+    def _getter(self) -> Any:
+        self._asked += 1
+        return self._original()
 
     def take(self) -> tuple[Any, int]:
-        """The provider, and how often it was asked for."""
+        """The provider, and how often it was asked for: counted from now on, until `rest`."""
+        self._replace(self._original, self._counting)
         return getattr(self._home, self._signal.provider), self._asked
+
+    def rest(self) -> None:
+        """FastAPI asks for all three in each request."""
+        self._replace(self._counting, self._original)
+
+    def _replace(self, old: Callable[[], Any], new: Callable[[], Any]) -> None:
+        for module in self._places:
+            if getattr(module, self._signal.getter) is old:
+                setattr(module, self._signal.getter, new)
 
     def effects(self, before: tuple[Any, int], now: tuple[Any, int]) -> Iterator[Effect]:
         """A module set the provider; or it took a tracer from the one that another set: those run again together."""
