@@ -3,6 +3,7 @@
 import dis
 import logging
 import sys
+from itertools import pairwise
 from types import CodeType
 from typing import Any
 
@@ -51,5 +52,6 @@ class _Info:
 
 
 def _says_once(code: CodeType, text: str) -> bool:
-    """Whether this very object is a constant of the code, and stands in one place only."""
-    return sum(step.argval is text for step in dis.get_instructions(code)) == 1
+    """Whether this very object stands in one place of the code only, and there right behind `.info(`."""
+    steps = [step.argval for step in dis.get_instructions(code)]
+    return [before for before, each in pairwise(steps) if each is text] == ["info"]

@@ -96,7 +96,7 @@ def test_text_of_a_variable_has_the_caller_that_says_it(
     logger: logging.Logger, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A text that is handed around is no line's own."""
-    text = "".join(("o", "ne"))
+    text = "one"
     first = line()
     for _ in range(2):
         logger.info(text)
