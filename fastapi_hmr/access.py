@@ -18,7 +18,8 @@ def quicken(logger: logging.Logger, *, hide_ours: bool) -> None:
     uvicorn logs every request from one line. To find that, `logging` reads the code of seven frames, and each time
     every audit hook of the process is called, ours among them.
     """
-    logger.info = _Info(logger, hide_ours=hide_ours)  # type: ignore[method-assign]  # a method, for this one only
+    said: Any = _Info(logger, hide_ours=hide_ours)
+    logger.info = said  # type: ignore[method-assign]  # for this one only
 
 
 class _Info:

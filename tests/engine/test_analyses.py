@@ -319,7 +319,8 @@ def test_requests_call_fastapis_own_functions(routes: Routes) -> None:
     with routes.sharing():
         assert not any(getattr(fastapi_routing, name) is function for name, function in zip(INSTEAD, own, strict=True))
         with pytest.MonkeyPatch.context() as tool:
-            tool.setattr(fastapi_routing, "get_request_handler", traced := lambda **_: None)
+            traced: Any = lambda **_: None  # noqa: E731 - a tool's own
+            tool.setattr(fastapi_routing, "get_request_handler", traced)
             routes._running(False)
             assert fastapi_routing.get_request_handler is traced  # a tool that came after us keeps its place
             routes._running(True)
