@@ -13,6 +13,7 @@ import uvicorn.middleware.wsgi
 from websockets.exceptions import InvalidStatus
 
 from fastapi_hmr.exceptions import StartupFailed
+from fastapi_hmr.generation import IN_REQUEST
 from fastapi_hmr.interface import adapt
 from fastapi_hmr.switch import Switch
 from fastapi_hmr.tracebacks import ErrorReport
@@ -99,6 +100,26 @@ async def test_request_carries_no_trace_of_us() -> None:
     assert exchange == {"generation": switch.generation}
     assert "fastapi_hmr" not in seen[0]
     assert seen[0]["state"] == {}
+
+
+@pytest.mark.parametrize("known", [False, True])
+async def test_request_knows_that_it_is_one(known: bool) -> None:
+    """Also where uvicorn gives each request an empty context (`--reset-contextvars`), of which ours says nothing."""
+    found: list[bool] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        found.append(IN_REQUEST.get())
+        await answering("a")(scope, receive, send)
+
+    switch = Switch(render=render)
+    await switch.replace(app, reason="first")
+    found.clear()  # of its lifespan
+    context = contextvars.Context()
+    if known:
+        context.run(IN_REQUEST.set, True)
+    await context.run(Call, switch).task
+    assert found == [True]
+    assert not IN_REQUEST.get()
 
 
 async def test_state_is_a_copy_for_each_request(process: Serving) -> None:
