@@ -96,7 +96,7 @@ class DevServer:
         self.written = Written()
         self.bind_host = config.uvicorn.get("host") or "127.0.0.1"
         self.engine.only_starts.update(filter(None, os.environ.pop(ONLY_STARTS_VARIABLE, "").split("\n")))
-        self.engine.on_late = lambda file, line: self.terminal.notice(f"still importing {_place(file, line)}")
+        self.engine.watchdog.on_late = lambda file, line: self.terminal.notice(f"still importing {_place(file, line)}")
         keep = self._carry if config.keep_lifespan else None
         self.switch = Switch(
             lifespan=config.lifespan,
@@ -107,7 +107,12 @@ class DevServer:
             patience=Waiting(self._waits, self.owns),
         )
         self.browser: BrowserMiddleware | None = None  # only with --reload: it costs a slower start
-        self.server = HmrServer(self._uvicorn_config(), end_streams=self._end_streams, close=self._close)
+        self.server = HmrServer(
+            self._uvicorn_config(),
+            end_streams=self._end_streams,
+            close=self._close,
+            on_signal=self.engine.watchdog.end,
+        )
 
     def run(self) -> None:
         """Bind, serve, reload; returns when the server has ended."""

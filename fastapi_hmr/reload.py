@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fastapi_hmr.engine import Broken, Built, Engine, NeedsRestart, Outcome, Unchanged
+from fastapi_hmr.engine import Broken, Built, Engine, NeedsRestart, Outcome, Overtaken, Unchanged
 from fastapi_hmr.events import AssetsChanged, Event, FileChange, Reloaded, ReloadFailed, ReloadLevel
 from fastapi_hmr.exceptions import StartupFailed
 from fastapi_hmr.hot import host
@@ -85,6 +85,7 @@ class Reloader:
         self._restart_files, self._renewed = restart_files or {}, renewed or {}
         self._included, self._own = included, own
         self._between = False  # the old generation has stopped and no other has started
+        self._unfinished = False  # a newer save came before anything was built
         self._broken = False  # the last word was an error
         self._told: BaseException | None = None  # what an update raised, shown while a cold start is being asked
         self._seen = time.perf_counter()
@@ -93,11 +94,13 @@ class Reloader:
     async def run(self) -> None:
         """Load the app for the first time, then reload it for ever."""
         self._switch.close_gate()
+        loop = asyncio.get_running_loop()
+        self._engine.watchdog.superseded = lambda: self._superseded(loop)
         await self._surviving(self._first, _Save(frozenset(), time.perf_counter()))
         self._hooks.loaded()
         async for batch in self._watcher.watch():
             edits = frozenset(change for change in batch if not self._own(change.path))
-            if edits:
+            if edits or self._unfinished:
                 await self._surviving(self._reload, _Save(edits, self._seen))
 
     async def _surviving(self, act: Callable[[_Save], Awaitable[None]], save: _Save) -> None:
@@ -122,6 +125,15 @@ class Reloader:
             self._switch.close_gate()
             self._seen = time.perf_counter()
 
+    def _superseded(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether there is a newer save than the one whose import takes long and blocks the loop; in a thread."""
+        self._watcher.listen(loop)
+        new = [path for path in self._watcher.pending() if not self._own(path)]
+        return any(path in self._restart_files or self._engine.outdated(path) for path in new)
+
+    def _overtakes(self, path: Path) -> bool:
+        return self._matters(path) and (path in self._restart_files or self._engine.differs(path))
+
     def _matters(self, path: Path) -> bool:
         return not self._own(path) and (path in self._restart_files or self._counts(path))
 
@@ -130,12 +142,7 @@ class Reloader:
 
     async def _first(self, save: _Save) -> None:
         save.context.run(host.begin)
-        outcome = await hidden(self._engine.start(), save.context)
-        if isinstance(outcome, Broken):
-            await host.rollback()
-            await self._failed(self._hooks.describe(outcome.error), save)
-        else:
-            await self._switch_to(outcome, save)
+        await self._settle(await hidden(self._engine.start(), save.context), save)
 
     async def _reload(self, save: _Save) -> None:
         renewals = dict.fromkeys(self._renewed[path] for path in save.files if path in self._renewed)
@@ -143,7 +150,8 @@ class Reloader:
         reasons = [self._restart_files[path]() for path in save.files if path in self._restart_files]
         if any(reasons):
             return await self._restart("; ".join(reason for reason in reasons if reason), save)
-        if not self._between and not any(self._counts(change.path) for change in save.changes):
+        resumed, self._unfinished = self._unfinished, False
+        if not (self._between or resumed or any(self._counts(change.path) for change in save.changes)):
             self._switch.open_gate()
             self._assets(save)
             return None
@@ -151,8 +159,8 @@ class Reloader:
         await self._settle(await self._apply(save), save)
         return None
 
-    async def _apply(self, save: _Save) -> Outcome | None:
-        """What the engine makes of an edit; None where a newer save came while a child process was being asked.
+    async def _apply(self, save: _Save) -> Outcome:
+        """What the engine makes of an edit, unless a newer save comes first.
 
         It only waits for anything where it asks a child about a failure: meanwhile the old generation, untouched, may
         as well answer, and the failure is told: mostly the child only confirms it.
@@ -162,7 +170,7 @@ class Reloader:
         await asyncio.sleep(0)
         await self._unless_overtaken(building)
         if building.cancelled():
-            return None
+            return Overtaken()
         if not isinstance(building.result(), Broken):
             self._switch.close_gate()
         return building.result()
@@ -175,7 +183,7 @@ class Reloader:
 
     async def _unless_overtaken(self, task: asyncio.Task[Any]) -> bool:
         """Wait for a task, or cancel it where a newer save comes first; whether one came."""
-        overtaken = hidden(self._watcher.news(self._matters))
+        overtaken = hidden(self._watcher.news(self._overtakes))
         try:
             await asyncio.wait({task, overtaken}, return_when=asyncio.FIRST_COMPLETED)
             return overtaken.done()
@@ -199,7 +207,7 @@ class Reloader:
         if assets:
             self._hooks.show(AssetsChanged(assets))
 
-    async def _settle(self, outcome: Outcome | None, save: _Save) -> None:
+    async def _settle(self, outcome: Outcome, save: _Save) -> None:
         if not isinstance(outcome, Built):
             await host.rollback()
         if not isinstance(outcome, Broken):
@@ -216,6 +224,8 @@ class Reloader:
                 await self._failed(None if told else self._hooks.describe(outcome.error), save)
             case NeedsRestart():
                 await self._restart(outcome.reason, save)
+            case Overtaken():  # the newer save decides; until then the gate stays as it is
+                self._unfinished = True
 
     async def _patched(self, built: Built, save: _Save) -> None:
         await hidden(host.built(), save.context)

@@ -43,7 +43,8 @@ def websocket_protocol(**options: Any) -> asyncio.Protocol:
 class HmrServer(uvicorn.Server):
     """uvicorn's Server, of which only the end is ours, so that nothing that is open can hold it up.
 
-    `end_streams` is called first, `close` after the ordinary requests have been waited for.
+    `end_streams` is called first, `close` after the ordinary requests have been waited for. `on_signal` is called by
+    the handler of each signal that asks for the end; it may raise what ends the code in the frame that it gets.
     """
 
     def __init__(
@@ -52,9 +53,10 @@ class HmrServer(uvicorn.Server):
         *,
         end_streams: Callable[[], Awaitable[None]],
         close: Callable[[], Awaitable[None]],
+        on_signal: Callable[[FrameType | None], None] = lambda _frame: None,
     ) -> None:
         super().__init__(config)
-        self._end_streams, self._close = end_streams, close
+        self._end_streams, self._close, self._on_signal = end_streams, close, on_signal
         self._watchdog = Watchdog()
 
     @contextlib.contextmanager
@@ -82,6 +84,7 @@ class HmrServer(uvicorn.Server):
         """First signal: a clean exit. A second Ctrl-C aborts; neither depends on the event loop."""
         self._watchdog.on_signal(sig, again=self.should_exit and sig == signal.SIGINT)
         super().handle_exit(sig, frame)
+        self._on_signal(frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End streams, wait for the requests in flight, then shut the app down; each within a bound."""

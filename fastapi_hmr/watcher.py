@@ -156,11 +156,15 @@ class Watcher:
         self._tick.set()
         self._on_news()
 
+    def listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have changes seen already before `watch()`, also while this loop is blocked. From any thread."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, args=(loop,), name="fastapi-hmr watcher", daemon=True)
+            self._thread.start()
+
     async def watch(self) -> AsyncIterator[frozenset[FileChange]]:
         """Yield batches of changes until closed."""
-        loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._run, args=(loop,), name="fastapi-hmr watcher", daemon=True)
-        self._thread.start()
+        self.listen(asyncio.get_running_loop())
         try:
             while not self._stop.is_set():
                 await self._news.wait()

@@ -15,12 +15,11 @@ from typing import Any
 
 import pytest
 
-from fastapi_hmr.engine import Broken, Built, Engine, Mechanisms, NeedsRestart, Unchanged
+from fastapi_hmr.engine import Broken, Built, Engine, Mechanisms, NeedsRestart, Outcome, Unchanged
 from fastapi_hmr.events import FileChange, ReloadLevel
 
 pytestmark = pytest.mark.timeout(240)
 
-type Outcome = Built | Unchanged | Broken | NeedsRestart
 UPDATES = Mechanisms(patch=False)
 
 
@@ -286,6 +285,14 @@ def test_hanging_import_is_interrupted(app: App, hang: str) -> None:
     assert time.monotonic() - begun < 60
     assert app.target == [1]
     assert isinstance(app.save(a="A = 2\n"), Built)
+
+
+def test_slow_import_is_not_a_hanging_one(app: App) -> None:
+    """While nothing else can be served it has its time, and as much of it again at each later save."""
+    app.write(main="import time, a\ntime.sleep(0.7)\napp = [a.A]\n", a="A = 1\n")
+    assert isinstance(app.start(import_timeout=0.2), Built)
+    assert isinstance(app.save(a="A = 2\n"), Built)
+    assert app.target == [2]
 
 
 def test_running_thread_needs_a_new_process(app: App) -> None:
