@@ -11,6 +11,7 @@ from types import FrameType, ModuleType
 
 from fastapi_hmr.engine import disk
 from fastapi_hmr.engine.hmr import Module
+from fastapi_hmr.engine.order import parents
 from fastapi_hmr.engine.places import Places
 from fastapi_hmr.engine.record import ENVIRON, FILE, LISTING, NAME, PROBE, Record, Records
 
@@ -99,6 +100,9 @@ class Planner:
 
     def _names(self, plan: Plan, path: Path) -> None:
         """Names that the import system would, or would have, looked for in this file."""
+        for name in self._newborn(path):
+            for seeker in self._records.dependents(NAME, name):
+                plan.hit.setdefault(seeker.name, f"{self.shown(path)} makes {name}, for which {seeker.name} looks")
         for name in self._places.dotted(path):
             loaded = self._records.get(name)
             if loaded is not None and loaded.file == path and path.exists():
@@ -111,6 +115,15 @@ class Planner:
                 self._package(plan, name, path)
             elif path.exists() and loaded is None:
                 self._shadow(name, path)
+
+    def _newborn(self, path: Path) -> set[str]:
+        """The packages that a file in them makes, if they have no other: nobody could import them before."""
+        around = {parent for name in self._places.dotted(path) for parent in parents(name)}
+        return {name for name in around if name not in sys.modules}
+
+    def could_be(self, path: Path) -> set[str]:
+        """The names that an import may be looking for and find because of this file."""
+        return self._places.dotted(path) | self._newborn(path)
 
     def _package(self, plan: Plan, name: str, path: Path) -> None:
         for other in self._records:
@@ -192,7 +205,7 @@ class Planner:
             if place in self._places.roots:
                 break
         names = self._places.dotted(path)
-        if any(records.known(NAME, name) for name in names):
+        if any(records.known(NAME, name) for name in names | self._newborn(path)):
             return True
         return path.name == "__init__.py" and any(name in sys.modules for name in names)
 

@@ -265,7 +265,7 @@ class Engine:
             return False
         if any(place in tracker.asked for place in (path, *path.parents)):
             return True
-        return any(name in tracker.attempts for name in self._places.dotted(path))
+        return any(name in tracker.attempts for name in self._planner.could_be(path))
 
     def _settled(self) -> None:
         self._pending.clear()

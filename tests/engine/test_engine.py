@@ -270,6 +270,25 @@ def test_reads_in_other_threads_are_not_the_importers(app: App) -> None:
     assert app.engine.records.importers("other") == {"main"}
 
 
+@pytest.mark.parametrize("optional", [False, True])
+def test_package_without_a_file_comes_with_its_first_module(app: App, optional: bool) -> None:
+    """Who looked for it in vain sees it: by then it has no more than a module somewhere below."""
+    new = "maybe" if optional else "surely"
+    plea = f"from {new}.deep.x import X\n"
+    plea = f"try:\n    {plea}except ImportError:\n    X = 0\n" if optional else plea
+    app.write(main="app = [0]\n")
+    app.start()
+    app.save(main=f"{plea}app = [X]\n", commit=optional)
+    assert app.target == [0]
+    (app.root / new / "deep").mkdir(parents=True)
+    created = app.root / new / "deep" / "x.py"
+    created.write_text("X = 1\n")
+    assert app.engine is not None
+    assert app.engine.concerns(created)
+    asyncio.run(app.engine.apply([FileChange("added", created)]))
+    assert app.target == [1]
+
+
 @pytest.mark.parametrize(
     "hang",
     ["while True: pass", "import time; time.sleep(1000)", "while True:\n    try: 1/0\n    except Exception: pass"],
