@@ -18,6 +18,9 @@ _TOOLS = range(5, -1, -1)
 class Interrupted(BaseException):
     """Raised in the app's code. No Exception, so that the app's own handlers let it pass."""
 
+    def __str__(self) -> str:
+        return "the dev server has ended what did not end by itself"
+
 
 class Interrupter:
     """Entered by the thread in question, around the app's code.
@@ -26,23 +29,25 @@ class Interrupter:
     or in our own code, which have to leave everything in order.
     """
 
-    def __init__(self, owns: Callable[[str], bool]) -> None:
-        """`owns` tells which files are the app's."""
+    def __init__(self, owns: Callable[[str], bool], *, forcibly: bool = True) -> None:
+        """`owns` tells which files are the app's. `forcibly`: at each line in the end, and where signals can't be had."""
         self.raised = False
         """Whether it ever was: whoever caught it may have gone on without what it was about to get."""
-        self._owns = owns
-        self._thread = threading.get_ident()
+        self._owns, self._forcibly = owns, forcibly
+        self._thread = 0
         self._lock = threading.Lock()
         self._open = False
         self._loading = True
+        self._wanted = False
         self._tries = 0
         self._tool: int | None = None
         self._before: Any = None
 
     def __enter__(self) -> Self:
+        self._thread = threading.get_ident()
         here = threading.current_thread() is threading.main_thread()
         if here and _is_free(signal.getsignal(KICK)):
-            self._before = signal.signal(KICK, lambda _number, frame: self.at(frame))
+            self._before = signal.signal(KICK, lambda _number, frame: self._kicked(frame))
         self._open = True
         return self
 
@@ -63,15 +68,18 @@ class Interrupter:
             if not self._open:
                 return
             self._loading = loading
-            if self._before is None:
+            if self._before is not None:
+                self._insist_if_in_vain()
+                self._wanted = True
+                signal.pthread_kill(self._thread, KICK)
+            elif self._forcibly:
                 self.raised = True
                 _raise_between(self._thread)
-                return
-            if self.raised:
-                self._tries += 1
-            if self._tries == INSIST_AFTER:
-                self._insist()
-            signal.pthread_kill(self._thread, KICK)
+
+    def _kicked(self, frame: FrameType | None) -> None:
+        if self._wanted:  # another one, around this, may kick too
+            self._wanted = False
+            self.at(frame)
 
     def at(self, frame: FrameType | None) -> None:
         """Raise it where the thread is, from a signal handler."""
@@ -93,6 +101,12 @@ class Interrupter:
                 return False
             frame = frame.f_back
         return False
+
+    def _insist_if_in_vain(self) -> None:
+        if self.raised:
+            self._tries += 1
+        if self._tries == INSIST_AFTER and self._forcibly and self._tool is None:
+            self._insist()
 
     def _insist(self) -> None:
         monitoring = sys.monitoring

@@ -3,8 +3,11 @@
 import asyncio
 import contextlib
 import contextvars
+import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,12 +27,16 @@ ASSETS = frozenset(
 """Suffixes of files that a page may be made of. Anything else that no module read is nobody's business."""
 
 
+logger = logging.getLogger("uvicorn.error")
+
+
 class Hooks(NamedTuple):
     """What a reload tells others.
 
     `show` gets every event, `notice` a line about something else, `describe` turns an exception into a report,
     `restart` replaces the process and returns only where it can't, `loaded` hears that the first load is over, for
-    better or worse, `settled` that a generation has come up.
+    better or worse, `settled` that a generation has come up. `deaf` hears, in a thread, for how many seconds a save
+    has waited for the blocked event loop; for ever, where it makes pointless what blocks it.
     """
 
     show: Callable[[Event], None]
@@ -38,6 +45,7 @@ class Hooks(NamedTuple):
     restart: Callable[[str], Awaitable[None]]
     loaded: Callable[[], None] = lambda: None
     settled: Callable[[], None] = lambda: None
+    deaf: Callable[[float], None] = lambda _seconds: None
 
 
 class _Save:
@@ -90,12 +98,12 @@ class Reloader:
         self._told: BaseException | None = None  # what an update raised, shown while a cold start is being asked
         self._seen = time.perf_counter()
         watcher.on_news(self._on_news)
+        watcher.on_deaf(self._on_deaf)
 
     async def run(self) -> None:
         """Load the app for the first time, then reload it for ever."""
         self._switch.close_gate()
-        loop = asyncio.get_running_loop()
-        self._engine.watchdog.superseded = lambda: self._superseded(loop)
+        self._engine.watchdog.superseded = partial(self._superseded, asyncio.get_running_loop())
         await self._surviving(self._first, _Save(frozenset(), time.perf_counter()))
         self._hooks.loaded()
         async for batch in self._watcher.watch():
@@ -112,18 +120,40 @@ class Reloader:
             await act(save)
             if self._watcher.partial:  # not all directories are watched, but those that the app uses
                 self._watcher.follow(self._engine.folders())
-        except Exception as error:  # noqa: BLE001 - without this task there would be no reloads, and no server
-            report = self._hooks.describe(error)
-            self._engine.rollback(started_again=True)
-            await host.rollback()
-            self._between = self._between or not self._switch.serving
-            await self._failed(report, save)
+        except BaseException as error:  # without this task there would be no reloads, and no server
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            try:
+                await self._recover(error, save)
+            except Exception:
+                logger.exception("A failed reload could not be reported either. Save again.")
+                self._switch.open_gate()
+
+    async def _recover(self, error: BaseException, save: _Save) -> None:
+        report = self._hooks.describe(error)
+        self._engine.rollback(started_again=True)
+        await host.rollback()
+        self._between = self._between or not self._switch.serving
+        await self._failed(report, save)
 
     def _on_news(self) -> None:
         """Close the gate at once, so that a request sent after the save is not answered by the old code."""
         if any(self._matters(path) for path in self._watcher.pending()):
             self._switch.close_gate()
             self._seen = time.perf_counter()
+
+    def _on_deaf(self, seconds: float) -> None:
+        """The loop is blocked, by what it may be blocked for as long as it likes unless a newer save overtakes it.
+
+        An import has its own watchdog; a handler or a shutdown has its limit.
+        """
+        if self._engine.watchdog.busy:
+            return
+        if not self._switch.starting:
+            self._hooks.deaf(seconds)
+        elif self._overtaken():
+            self._hooks.deaf(math.inf)
 
     def _superseded(self, loop: asyncio.AbstractEventLoop) -> bool:
         """Whether there is a newer save than the one whose import takes long and blocks the loop; in a thread."""
@@ -142,7 +172,9 @@ class Reloader:
 
     async def _first(self, save: _Save) -> None:
         save.context.run(host.begin)
-        await self._settle(await hidden(self._engine.start(), save.context), save)
+        outcome = await hidden(self._engine.start(), save.context)
+        self._watcher.listen(asyncio.get_running_loop())  # the start may wait for the next save
+        await self._settle(outcome, save)
 
     async def _reload(self, save: _Save) -> None:
         renewals = dict.fromkeys(self._renewed[path] for path in save.files if path in self._renewed)
@@ -271,7 +303,7 @@ class Reloader:
         try:
             return None if switching.cancelled() else switching.result()
         except StartupFailed:
-            if overtaken:
+            if overtaken or self._overtaken():
                 return None
             raise
 
@@ -304,7 +336,7 @@ class Reloader:
         self._hooks.show(ReloadFailed(report, save.files, save.milliseconds, self._switch.serving))
 
     def _overtaken(self) -> bool:
-        return any(self._matters(path) for path in self._watcher.pending())
+        return any(self._overtakes(path) for path in self._watcher.pending())
 
     async def _restore(self, report: ErrorReport | None = None) -> None:
         """Let the last good generation serve again; where that fails too, every request gets the report."""

@@ -45,6 +45,7 @@ class HmrServer(uvicorn.Server):
 
     `end_streams` is called first, `close` after the ordinary requests have been waited for. `on_signal` is called by
     the handler of each signal that asks for the end; it may raise what ends the code in the frame that it gets.
+    `blocked` is called in a thread while the event loop does not notice such a signal, with for how many seconds.
     """
 
     def __init__(
@@ -54,10 +55,11 @@ class HmrServer(uvicorn.Server):
         end_streams: Callable[[], Awaitable[None]],
         close: Callable[[], Awaitable[None]],
         on_signal: Callable[[FrameType | None], None] = lambda _frame: None,
+        blocked: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
         super().__init__(config)
         self._end_streams, self._close, self._on_signal = end_streams, close, on_signal
-        self._watchdog = Watchdog()
+        self._watchdog = Watchdog(blocked)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -193,6 +195,14 @@ class Beginning:
     def __init__(self) -> None:
         self.environment = dict(os.environ)
         self.folder = Path.cwd()
+
+    def come_back(self) -> None:
+        """Where the folder was removed under us, go to the one that has its name now."""
+        try:
+            Path.cwd()
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.chdir(self.folder)
 
 
 async def replace_process(

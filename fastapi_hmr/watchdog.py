@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 BLOCKED_S = 5.0
 """How long after the first signal the event loop may not have noticed."""
+LOOK_S = 0.1
 THREADS_S = 1.5
 """How long threads may go on after the main thread is through, or all of it after a second Ctrl-C."""
 
@@ -19,7 +20,9 @@ class Watchdog:
     The status is what a shell sees of uvicorn's: 0 after Ctrl-C, else 128 and the signal's number.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, blocked: Callable[[float], None] = lambda _seconds: None) -> None:
+        """`blocked` is called again and again while the event loop has not noticed, with for how long: it may help."""
+        self._on_blocked = blocked
         self._signal = 0
         self._noticed = threading.Event()
 
@@ -37,8 +40,12 @@ class Watchdog:
         _in_thread(self._threads)
 
     def _blocked(self) -> None:
-        if not self._noticed.wait(BLOCKED_S):
-            self._end("the event loop is blocked by code that never gives it back")
+        began = time.monotonic()
+        while not self._noticed.wait(LOOK_S):
+            seconds = time.monotonic() - began
+            self._on_blocked(seconds)
+            if seconds > BLOCKED_S:
+                self._end("the event loop is blocked by code that never gives it back")
 
     def _impatient(self) -> None:
         time.sleep(THREADS_S)
@@ -46,7 +53,7 @@ class Watchdog:
 
     def _threads(self) -> None:
         while not _main_is_through():
-            time.sleep(0.1)
+            time.sleep(LOOK_S)
         time.sleep(THREADS_S)
         names = [thread.name for thread in threading.enumerate() if not thread.daemon and thread.is_alive()]
         if names:

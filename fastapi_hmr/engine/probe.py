@@ -26,9 +26,12 @@ class Probe:
     async def works(self, within_s: float) -> bool:
         """Whether a cold start of the present files comes up."""
         nothing = asyncio.subprocess.DEVNULL
-        child = await asyncio.create_subprocess_exec(
-            *self._argv, stdin=nothing, stdout=nothing, stderr=nothing, env=self._environ, cwd=self._directory
-        )
+        try:
+            child = await asyncio.create_subprocess_exec(
+                *self._argv, stdin=nothing, stdout=nothing, stderr=nothing, env=self._environ, cwd=self._directory
+            )
+        except OSError:  # no directory, no descriptors, no memory: nothing would start now
+            return False
         try:
             return await asyncio.wait_for(child.wait(), within_s) == 0
         except TimeoutError:

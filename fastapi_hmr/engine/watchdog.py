@@ -45,6 +45,11 @@ class Watchdog:
         """How long an import may take: twice as long as any did that ended, if that is more than the limit."""
         return FIRST_S if self._longest is None else max(self._limit_s, 2 * self._longest)
 
+    @property
+    def busy(self) -> bool:
+        """Whether something is being imported."""
+        return self._interrupter is not None
+
     def end(self, frame: FrameType | None) -> None:
         """No import matters any more: to be called by a signal handler, which may raise for that."""
         self._ending = True
