@@ -52,7 +52,7 @@ MANY_FILES = "so many files here that only the nearest and the app's own are wat
 """Said where the app is started in somebody's home directory, or among a million pictures."""
 
 GRACE_S = 0.5
-"""How much longer than its time what blocks the event loop is given to end."""
+"""How long what is being ended may take to end."""
 
 LEAKS_AFTER_S = 3.0
 """How long after a reload it is looked for what the old generation left behind."""
@@ -212,6 +212,7 @@ class DevServer:
                 await serving
             finally:
                 reloading.cancel()
+                await asyncio.wait({reloading}, timeout=GRACE_S)  # it may have a child process to end
                 watcher.close()
 
     def _restart_files(self) -> dict[Path, Callable[[], str | None]]:

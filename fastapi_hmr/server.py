@@ -210,6 +210,8 @@ async def replace_process(
 ) -> None:
     """Re-execute this process on the same listening sockets, with these variables. Only returns by raising OSError.
 
+    Where the end of the server is asked for meanwhile, it waits to be cancelled: the next process would not know of it.
+
     From its begin new connections wait in the kernel's queue, for the new process; what was accepted before is
     still answered by the old code, within the bounds of an exit.
     """
@@ -217,6 +219,8 @@ async def replace_process(
     for descriptor in descriptors:
         os.set_inheritable(descriptor, True)
     await server.finish_connections()
+    if server.should_exit:
+        await asyncio.Event().wait()
     sys.stdout.flush()
     sys.stderr.flush()
     environment = {**beginning.environment, SOCKET_VARIABLE: ",".join(map(str, descriptors)), **variables}
