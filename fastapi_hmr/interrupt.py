@@ -11,6 +11,10 @@ KICK = signal.SIGURG
 """Ends a blocking call, and runs our handler. By default it does nothing, and hardly anybody uses it."""
 INSIST_AFTER = 3
 """Raised so often in vain, it is raised at each line: whoever catches everything in a loop catches it once a turn."""
+_OURS = {"fastapi_hmr", "reactivity"}
+_LOADER = "fastapi_hmr.engine.loader"
+"""This of ours is part of the import system, and calls the app."""
+_IMPORT_SYSTEM = {"importlib", "_frozen_importlib", "_frozen_importlib_external"}
 _TOOLS = range(5, -1, -1)
 """The numbers of `sys.monitoring`, those that hardly anybody uses first."""
 
@@ -89,16 +93,19 @@ class Interrupter:
 
     def _in_app(self, innermost: FrameType) -> bool:
         frame: FrameType | None = innermost
+        waiting = innermost.f_code.co_qualname == "_ModuleLock.acquire"  # for another thread's import
         while frame is not None:
-            top = str(frame.f_globals.get("__name__")).partition(".")[0]
-            if top in {"fastapi_hmr", "reactivity"}:
+            name = str(frame.f_globals.get("__name__"))
+            top = name.partition(".")[0]
+            if name == _LOADER or top in _IMPORT_SYSTEM:
+                if not waiting and (frame is innermost or not self._loading):
+                    return False
+            elif top in _OURS:
                 return False
-            if self._is_app(frame.f_code):
+            elif self._is_app(frame.f_code):
                 return True
-            if top in {"importlib", "_frozen_importlib", "_frozen_importlib_external"} and (
-                frame is innermost or not self._loading
-            ):
-                return False
+            else:
+                waiting = False
             frame = frame.f_back
         return False
 

@@ -103,8 +103,16 @@ def test_first_start_is_ended_by_the_fix(project: Project, serve: Serve, how: st
     assert "failed" not in server.output
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
-@pytest.mark.parametrize("how", ["sleeps", "is busy", "catches everything twice"])
+@pytest.mark.parametrize(
+    ("how", "number"),
+    [
+        ("sleeps", signal.SIGINT),
+        ("sleeps", signal.SIGTERM),
+        ("sleeps", signal.SIGHUP),
+        ("is busy", signal.SIGINT),
+        ("catches everything twice", signal.SIGINT),
+    ],
+)
 def test_one_signal_ends_the_server(project: Project, serve: Serve, how: str, number: int) -> None:
     """Cleanly: the lifespan of the version that serves is shut down, and the exit code is uvicorn's."""
     project["main.py"], project["helper.py"] = MAIN, "VALUE = 'good'\n"
@@ -129,6 +137,53 @@ def test_one_signal_ends_a_first_start(project: Project, serve: Serve, how: str)
     assert server.interrupt() == 0
     server.wait_for_line("Finished server process")
     assert not [line for line in server.lines if "Ending the process" in line or "Traceback" in line], server.output
+
+
+def test_one_signal_ends_the_import_of_a_library(project: Project, serve: Serve) -> None:
+    """What is left of it does not matter any more."""
+    project["main.py"], project["helper.py"] = MAIN, "import slowlib\nVALUE = 1\n"
+    project["../libraries/slowlib.py"] = hanging("sleeps")
+    server = serve("main:app", ready=False, PYTHONPATH=str(project.root.parent / "libraries"))
+    server.wait_for_line("^hanging$")
+    assert server.interrupt() == 0
+    assert not [line for line in server.lines if "Ending the process" in line or "Traceback" in line], server.output
+
+
+LAZY = (
+    MAIN
+    + """
+
+@app.get("/lazy")
+def lazy():
+    import slow
+    return slow.VALUE
+"""
+)
+
+
+def test_import_that_hangs_in_a_thread_costs_a_new_process(project: Project, serve: Serve) -> None:
+    """Whoever imports that module would wait for the thread for ever."""
+    project["main.py"], project["helper.py"], project["slow.py"] = LAZY, "VALUE = 1\n", hanging("sleeps")
+    server = serve("main:app")
+    with concurrent.futures.ThreadPoolExecutor() as clients:
+        clients.submit(server.get, "/lazy")
+        server.wait_for_line("^hanging$")
+        project["slow.py"] = "VALUE = 2\n"
+        server.wait_for_line("restart .*slow is being imported by another thread")
+    server.wait_for("/lazy", 2)
+
+
+def test_wait_for_the_import_of_a_thread_is_ended_by_a_newer_save(project: Project, serve: Serve) -> None:
+    """It is the import system that blocks then."""
+    project["main.py"], project["helper.py"], project["slow.py"] = LAZY, "VALUE = 1\n", hanging("sleeps")
+    server = serve("main:app")
+    with concurrent.futures.ThreadPoolExecutor() as clients:
+        clients.submit(server.get, "/lazy")
+        server.wait_for_line("^hanging$")
+        project["helper.py"] = "import slow\nVALUE = 2\n"
+        server.wait_for_line("still importing helper.py:1")
+        project["helper.py"] = "VALUE = 3\n"
+        server.wait_for("/", 3)
 
 
 def test_import_of_a_library_is_not_cut_for_a_newer_save(project: Project, serve: Serve) -> None:

@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from importlib.machinery import PathFinder
@@ -14,6 +15,9 @@ from fastapi_hmr.engine.hmr import Module
 from fastapi_hmr.engine.order import parents
 from fastapi_hmr.engine.places import Places
 from fastapi_hmr.engine.record import ENVIRON, FILE, LISTING, NAME, PROBE, Record, Records
+
+IMPORTED_S = 0.5
+"""How long an import in another thread is waited for: a request that has just begun it."""
 
 
 class OnlyNewProcess(Exception):
@@ -161,9 +165,11 @@ class Planner:
         return found
 
     def threads(self, names: Iterable[str]) -> None:
-        """Raise OnlyNewProcess where one of the modules started a thread that still runs first-party code."""
+        """Raise OnlyNewProcess where a thread still runs one of the modules, or first-party code that one started."""
         frames: dict[int, FrameType] | None = None
         for name in names:
+            if _still_imported(self._records[name].module):
+                raise OnlyNewProcess(f"{name} is being imported by another thread, which does not come to its end")
             for effect in self._records[name].effects:
                 for thread in effect.threads:
                     if not thread.is_alive():
@@ -215,6 +221,16 @@ class Planner:
             if path.is_relative_to(root):
                 return str(path.relative_to(root))
         return os.fspath(path)
+
+
+def _still_imported(module: Module) -> bool:
+    """Whether it runs even now, though nothing is imported here; a moment is waited for its end."""
+    until = time.monotonic() + IMPORTED_S
+    while module.__spec__ is not None and getattr(module.__spec__, "_initializing", False):
+        if time.monotonic() > until:
+            return True
+        time.sleep(IMPORTED_S / 50)
+    return False
 
 
 def written(records: Iterable[Record]) -> dict[str, str | None]:

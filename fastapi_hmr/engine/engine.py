@@ -238,6 +238,7 @@ class Engine:
         if transaction is not None:
             self._undo(transaction)
             self.target, self._previous = self._previous, None
+            self._seek()
 
     def folders(self) -> set[Path]:
         """Where the files are that the app imported, read or listed while it was imported."""
@@ -288,8 +289,13 @@ class Engine:
             return self._build(transaction, set(self.records), ReloadLevel.UPDATE, "first start")
         except BaseException as error:  # noqa: BLE001 - whatever an app raises at import, even SystemExit, is its error
             self._undo(transaction)
-            self._tracker.attempts.add(self._module)  # nobody imported it but us, and its file may be the one to mend
+            self._seek()
             return self._broken(error)
+
+    def _seek(self) -> None:
+        """Where nothing could be served so far, the file to mend may be one that nobody imported but us."""
+        if self.target is None:
+            self._tracker.attempts.add(self._module)
 
     def _started(self) -> None:
         if self._patching is not None:
