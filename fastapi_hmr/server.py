@@ -90,7 +90,7 @@ class HmrServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End streams, wait for the requests in flight, then shut the app down; each within a bound."""
-        self._watchdog.on_exit()
+        self._watchdog.on_exit(self.config.timeout_graceful_shutdown or 0.0)
         try:
             await self._end_streams()
         except Exception:  # an exit goes on whatever happens

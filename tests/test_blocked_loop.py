@@ -1,5 +1,6 @@
 """Code that does not give the event loop back costs a bounded time: a save or an exit ends it."""
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -115,3 +116,16 @@ def test_shutdown_that_blocks_has_its_limit_too(project: Project, serve: Serve) 
     project["helper.py"] = helper(2)
     server.wait_for_line("reload .*helper.py")
     server.wait_for("/", 2)
+
+
+def test_exit_has_its_limit_whatever_blocks_it(project: Project, serve: Serve) -> None:
+    """Something that blocks the loop when nothing is under way that has a limit of its own: a callback of the app."""
+    project["helper.py"] = helper(1)
+    project["main.py"] = (
+        f"{MAIN}\nimport time\nfrom fastapi_hmr import hot\n@hot.on_dispose\ndef block():\n    time.sleep(100)\n"
+    )
+    command = "from fastapi_hmr import __main__, watchdog; watchdog.EXIT_S = 1.0; __main__.main()"
+    server = serve(argv=[sys.executable, "-c", command, "main:app", "--port", "{port}"])
+    assert server.interrupt() == 0
+    assert "stopped 1" in server.lines
+    assert "Ending the process now: the shutdown does not come to its end" in server.output
