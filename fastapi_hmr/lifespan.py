@@ -6,7 +6,7 @@ import contextvars
 import inspect
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from fastapi_hmr.exceptions import StartupFailed
 
@@ -21,6 +21,23 @@ type Patience = Callable[[str, "asyncio.Task[None]"], contextlib.AbstractContext
 logger = logging.getLogger("uvicorn.error")
 
 _abandoned: set[asyncio.Task[None]] = set()  # a task that nobody holds may be collected while it runs
+
+
+class Starts(Protocol):
+    """Undoes what the start of one app did to libraries before the next starts; the engine has one."""
+
+    def begin(self) -> None:
+        """An app is about to start."""
+
+    def succeeded(self) -> None:
+        """It is up."""
+
+    def failed(self) -> None:
+        """It did not come up."""
+
+    @property
+    def bound(self) -> str | None:
+        """Why what the app started can't go on for another app."""
 
 
 class Lifespan:

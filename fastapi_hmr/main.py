@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from fastapi_hmr import access, audit, coldstart, collector
+from fastapi_hmr.blocked import Blocked
 from fastapi_hmr.config import AppSource, Config, config_from_kwargs
 from fastapi_hmr.discover import likely, main_source
 from fastapi_hmr.engine import Engine
@@ -25,14 +26,15 @@ from fastapi_hmr.hot import host
 from fastapi_hmr.ignore import Ignore, compile_globs
 from fastapi_hmr.later import load_later
 from fastapi_hmr.leaks import Leaks
+from fastapi_hmr.lifespan import SHUTDOWN_S
 from fastapi_hmr.loop import hidden, run_loop
 from fastapi_hmr.reload import Hooks, Reloader
 from fastapi_hmr.resolve import resolve
-from fastapi_hmr.server import Beginning, Bound, HmrServer, bind, replace_process, websocket_protocol
+from fastapi_hmr.server import EXIT_DRAIN_S, Beginning, Bound, HmrServer, bind, replace_process, websocket_protocol
 from fastapi_hmr.settings import Settings
 from fastapi_hmr.switch import Rendered, Switch
 from fastapi_hmr.terminal import Terminal
-from fastapi_hmr.tracebacks import ErrorReport, near, report
+from fastapi_hmr.tracebacks import ErrorReport, here, near, report
 from fastapi_hmr.waiting import Waiting
 from fastapi_hmr.watcher import Watcher, needs_polling
 from fastapi_hmr.written import Written
@@ -49,6 +51,9 @@ ONLY_STARTS_VARIABLE = "FASTAPI_HMR_ONLY_STARTS"
 
 MANY_FILES = "so many files here that only the nearest and the app's own are watched: choose with --reload-dir"
 """Said where the app is started in somebody's home directory, or among a million pictures."""
+
+GRACE_S = 0.5
+"""How long what is being ended may take to end."""
 
 LEAKS_AFTER_S = 3.0
 """How long after a reload it is looked for what the old generation left behind."""
@@ -90,14 +95,15 @@ class DevServer:
         self.beginning = Beginning()  # before uvicorn reads an env file
         self.terminal = Terminal(sys.stderr, color=_use_color(config))
         self.settings = None if again is None else Settings(config, again, self.terminal.notice)
-        self.engine = _engine(config.source, config.roots)
+        self.engine = _engine(config.source, config.roots, self._before_attempt)
         self.preloaded = preloaded
         self.owns = self.engine.owns
         self.leaks = Leaks(self.owns)
         self.written = Written()
         self.bind_host = config.uvicorn.get("host") or "127.0.0.1"
         self.engine.only_starts.update(filter(None, os.environ.pop(ONLY_STARTS_VARIABLE, "").split("\n")))
-        self.engine.on_late = lambda file, line: self.terminal.notice(f"still importing {_place(file, line)}")
+        self.engine.watchdog.on_late = lambda file, line: self.terminal.notice(f"still importing {_place(file, line)}")
+        self.blocked = Blocked(self.owns, self._blocks)
         keep = self._carry if config.keep_lifespan else None
         self.switch = Switch(
             lifespan=config.lifespan,
@@ -105,10 +111,16 @@ class DevServer:
             render=self._render,
             keep=keep,
             starts=self.engine.starts,
-            patience=Waiting(self._waits, self.owns),
+            patience=Waiting(self._waits, self.owns, later=self._waits_still),
         )
         self.browser: BrowserMiddleware | None = None  # only with --reload: it costs a slower start
-        self.server = HmrServer(self._uvicorn_config(), end_streams=self._end_streams, close=self._close)
+        self.server = HmrServer(
+            self._uvicorn_config(),
+            end_streams=self._end_streams,
+            close=self._close,
+            on_signal=self.engine.watchdog.end,
+            blocked=self._end_blocked,
+        )
 
     def run(self) -> None:
         """Bind, serve, reload; returns when the server has ended."""
@@ -175,6 +187,7 @@ class DevServer:
             restart=partial(self._restart, bound),
             loaded=self._loaded,
             settled=self._look_for_leaks,
+            deaf=self.blocked.waited_for,
         )
         reloader = Reloader(
             self.engine,
@@ -186,18 +199,20 @@ class DevServer:
             own=self.written,
             renewed=dict.fromkeys(self.server.certificate_files, self.server.renew_certificate),
         )
-        serving = hidden(self.server.serve(sockets=list(bound.sockets)), _of_requests())
-        reloading = hidden(reloader.run())
-        try:
-            await asyncio.wait({serving, reloading}, return_when=asyncio.FIRST_COMPLETED)
-            if reloading.done() and not serving.done():
-                self.server.should_exit = True
+        with self.blocked:
+            serving = hidden(self.server.serve(sockets=list(bound.sockets)), _of_requests())
+            reloading = hidden(reloader.run())
+            try:
+                await asyncio.wait({serving, reloading}, return_when=asyncio.FIRST_COMPLETED)
+                if reloading.done() and not serving.done():
+                    self.server.should_exit = True
+                    await serving
+                    reloading.result()  # raises what ended it: never silently without reloads
                 await serving
-                reloading.result()  # raises what ended it: never silently without reloads
-            await serving
-        finally:
-            reloading.cancel()
-            watcher.close()
+            finally:
+                reloading.cancel()
+                await asyncio.wait({reloading}, timeout=GRACE_S)  # it may have a child process to end
+                watcher.close()
 
     def _restart_files(self) -> dict[Path, Callable[[], str | None]]:
         """Files that are read once per process, and why a change of each needs a new one."""
@@ -248,8 +263,25 @@ class DevServer:
         where = "" if line is None else f" ({_place(*line)})"
         self.terminal.notice(f"waiting for the lifespan's {what}{where}")
 
+    def _waits_still(self, what: str, seconds: float) -> None:
+        """A shutdown is cancelled when its time is over, which does not end one that blocks the loop."""
+        if what == "shutdown" and seconds > SHUTDOWN_S + GRACE_S:
+            self.blocked.end()
+
+    def _blocks(self, file: str, line: int) -> None:
+        self.terminal.notice(f"waiting for {_place(file, line)}, which blocks the event loop: nothing is served")
+
+    def _end_blocked(self, seconds: float) -> None:
+        """An exit waits for the loop: for a request as long as for any, for a startup that nobody wants not at all."""
+        if self.switch.starting or seconds > EXIT_DRAIN_S:
+            self.blocked.end(loading=True)
+
     def _callback_failed(self, text: str, error: BaseException) -> None:
         self.terminal.notice(f"{text}: {error!r}")
+
+    def _before_attempt(self) -> None:
+        self.beginning.come_back()
+        host.begin()
 
     def _loaded(self) -> None:
         collector.take_up()
@@ -281,7 +313,7 @@ class DevServer:
         await replace_process(self.server, bound.sockets, self.beginning, **known)
 
 
-def _engine(source: AppSource, roots: tuple[Path, ...]) -> Engine:
+def _engine(source: AppSource, roots: tuple[Path, ...], before_attempt: Callable[[], None]) -> Engine:
     target: Callable[[Any], object] = partial(resolve, source)
     return Engine(
         roots=roots,
@@ -289,7 +321,7 @@ def _engine(source: AppSource, roots: tuple[Path, ...]) -> Engine:
         resolve=target,
         cold=coldstart.command(source),
         in_request=IN_REQUEST.get,
-        before_attempt=host.begin,
+        before_attempt=before_attempt,
     )
 
 
@@ -301,7 +333,7 @@ def _of_requests() -> contextvars.Context:
 
 
 def _place(file: str | Path, line: int) -> str:
-    return f"{near(file, Path.cwd())}:{line}"
+    return f"{near(file, here())}:{line}"
 
 
 def _debugger() -> bool:

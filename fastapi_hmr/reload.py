@@ -3,12 +3,15 @@
 import asyncio
 import contextlib
 import contextvars
+import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fastapi_hmr.engine import Broken, Built, Engine, NeedsRestart, Outcome, Unchanged
+from fastapi_hmr.engine import Broken, Built, Engine, NeedsRestart, Outcome, Overtaken, Unchanged
 from fastapi_hmr.events import AssetsChanged, Event, FileChange, Reloaded, ReloadFailed, ReloadLevel
 from fastapi_hmr.exceptions import StartupFailed
 from fastapi_hmr.hot import host
@@ -24,12 +27,16 @@ ASSETS = frozenset(
 """Suffixes of files that a page may be made of. Anything else that no module read is nobody's business."""
 
 
+logger = logging.getLogger("uvicorn.error")
+
+
 class Hooks(NamedTuple):
     """What a reload tells others.
 
     `show` gets every event, `notice` a line about something else, `describe` turns an exception into a report,
     `restart` replaces the process and returns only where it can't, `loaded` hears that the first load is over, for
-    better or worse, `settled` that a generation has come up.
+    better or worse, `settled` that a generation has come up. `deaf` hears, in a thread, for how many seconds a save
+    has waited for the blocked event loop; for ever, where it makes pointless what blocks it.
     """
 
     show: Callable[[Event], None]
@@ -38,6 +45,7 @@ class Hooks(NamedTuple):
     restart: Callable[[str], Awaitable[None]]
     loaded: Callable[[], None] = lambda: None
     settled: Callable[[], None] = lambda: None
+    deaf: Callable[[float], None] = lambda _seconds: None
 
 
 class _Save:
@@ -85,19 +93,22 @@ class Reloader:
         self._restart_files, self._renewed = restart_files or {}, renewed or {}
         self._included, self._own = included, own
         self._between = False  # the old generation has stopped and no other has started
+        self._unfinished = False  # a newer save came before anything was built
         self._broken = False  # the last word was an error
         self._told: BaseException | None = None  # what an update raised, shown while a cold start is being asked
         self._seen = time.perf_counter()
         watcher.on_news(self._on_news)
+        watcher.on_deaf(self._on_deaf)
 
     async def run(self) -> None:
         """Load the app for the first time, then reload it for ever."""
         self._switch.close_gate()
+        self._engine.watchdog.superseded = partial(self._superseded, asyncio.get_running_loop())
         await self._surviving(self._first, _Save(frozenset(), time.perf_counter()))
         self._hooks.loaded()
         async for batch in self._watcher.watch():
             edits = frozenset(change for change in batch if not self._own(change.path))
-            if edits:
+            if edits or self._unfinished:
                 await self._surviving(self._reload, _Save(edits, self._seen))
 
     async def _surviving(self, act: Callable[[_Save], Awaitable[None]], save: _Save) -> None:
@@ -109,18 +120,49 @@ class Reloader:
             await act(save)
             if self._watcher.partial:  # not all directories are watched, but those that the app uses
                 self._watcher.follow(self._engine.folders())
-        except Exception as error:  # noqa: BLE001 - without this task there would be no reloads, and no server
-            report = self._hooks.describe(error)
-            self._engine.rollback(started_again=True)
-            await host.rollback()
-            self._between = self._between or not self._switch.serving
-            await self._failed(report, save)
+        except BaseException as error:  # without this task there would be no reloads, and no server
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            try:
+                await self._recover(error, save)
+            except Exception:
+                logger.exception("A failed reload could not be reported either. Save again.")
+                self._switch.open_gate()
+
+    async def _recover(self, error: BaseException, save: _Save) -> None:
+        report = self._hooks.describe(error)
+        self._engine.rollback(started_again=True)
+        await host.rollback()
+        self._between = self._between or not self._switch.serving
+        await self._failed(report, save)
 
     def _on_news(self) -> None:
         """Close the gate at once, so that a request sent after the save is not answered by the old code."""
         if any(self._matters(path) for path in self._watcher.pending()):
             self._switch.close_gate()
             self._seen = time.perf_counter()
+
+    def _on_deaf(self, seconds: float) -> None:
+        """The loop is blocked, by what it may be blocked for as long as it likes unless a newer save overtakes it.
+
+        An import has its own watchdog; a handler or a shutdown has its limit.
+        """
+        if self._engine.watchdog.busy:
+            return
+        if not self._switch.starting:
+            self._hooks.deaf(seconds)
+        elif self._overtaken():
+            self._hooks.deaf(math.inf)
+
+    def _superseded(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether there is a newer save than the one whose import takes long and blocks the loop; in a thread."""
+        self._watcher.listen(loop)
+        new = [path for path in self._watcher.pending() if not self._own(path)]
+        return any(path in self._restart_files or self._engine.outdated(path) for path in new)
+
+    def _overtakes(self, path: Path) -> bool:
+        return self._matters(path) and (path in self._restart_files or self._engine.differs(path))
 
     def _matters(self, path: Path) -> bool:
         return not self._own(path) and (path in self._restart_files or self._counts(path))
@@ -131,11 +173,8 @@ class Reloader:
     async def _first(self, save: _Save) -> None:
         save.context.run(host.begin)
         outcome = await hidden(self._engine.start(), save.context)
-        if isinstance(outcome, Broken):
-            await host.rollback()
-            await self._failed(self._hooks.describe(outcome.error), save)
-        else:
-            await self._switch_to(outcome, save)
+        self._watcher.listen(asyncio.get_running_loop())  # the start may wait for the next save
+        await self._settle(outcome, save)
 
     async def _reload(self, save: _Save) -> None:
         renewals = dict.fromkeys(self._renewed[path] for path in save.files if path in self._renewed)
@@ -143,7 +182,8 @@ class Reloader:
         reasons = [self._restart_files[path]() for path in save.files if path in self._restart_files]
         if any(reasons):
             return await self._restart("; ".join(reason for reason in reasons if reason), save)
-        if not self._between and not any(self._counts(change.path) for change in save.changes):
+        resumed, self._unfinished = self._unfinished, False
+        if not (self._between or resumed or any(self._counts(change.path) for change in save.changes)):
             self._switch.open_gate()
             self._assets(save)
             return None
@@ -151,8 +191,8 @@ class Reloader:
         await self._settle(await self._apply(save), save)
         return None
 
-    async def _apply(self, save: _Save) -> Outcome | None:
-        """What the engine makes of an edit; None where a newer save came while a child process was being asked.
+    async def _apply(self, save: _Save) -> Outcome:
+        """What the engine makes of an edit, unless a newer save comes first.
 
         It only waits for anything where it asks a child about a failure: meanwhile the old generation, untouched, may
         as well answer, and the failure is told: mostly the child only confirms it.
@@ -162,7 +202,7 @@ class Reloader:
         await asyncio.sleep(0)
         await self._unless_overtaken(building)
         if building.cancelled():
-            return None
+            return Overtaken()
         if not isinstance(building.result(), Broken):
             self._switch.close_gate()
         return building.result()
@@ -175,7 +215,7 @@ class Reloader:
 
     async def _unless_overtaken(self, task: asyncio.Task[Any]) -> bool:
         """Wait for a task, or cancel it where a newer save comes first; whether one came."""
-        overtaken = hidden(self._watcher.news(self._matters))
+        overtaken = hidden(self._watcher.news(self._overtakes))
         try:
             await asyncio.wait({task, overtaken}, return_when=asyncio.FIRST_COMPLETED)
             return overtaken.done()
@@ -199,7 +239,7 @@ class Reloader:
         if assets:
             self._hooks.show(AssetsChanged(assets))
 
-    async def _settle(self, outcome: Outcome | None, save: _Save) -> None:
+    async def _settle(self, outcome: Outcome, save: _Save) -> None:
         if not isinstance(outcome, Built):
             await host.rollback()
         if not isinstance(outcome, Broken):
@@ -216,6 +256,8 @@ class Reloader:
                 await self._failed(None if told else self._hooks.describe(outcome.error), save)
             case NeedsRestart():
                 await self._restart(outcome.reason, save)
+            case Overtaken():  # the newer save decides; until then the gate stays as it is
+                self._unfinished = True
 
     async def _patched(self, built: Built, save: _Save) -> None:
         await hidden(host.built(), save.context)
@@ -261,7 +303,7 @@ class Reloader:
         try:
             return None if switching.cancelled() else switching.result()
         except StartupFailed:
-            if overtaken:
+            if overtaken or self._overtaken():
                 return None
             raise
 
@@ -294,7 +336,7 @@ class Reloader:
         self._hooks.show(ReloadFailed(report, save.files, save.milliseconds, self._switch.serving))
 
     def _overtaken(self) -> bool:
-        return any(self._matters(path) for path in self._watcher.pending())
+        return any(self._overtakes(path) for path in self._watcher.pending())
 
     async def _restore(self, report: ErrorReport | None = None) -> None:
         """Let the last good generation serve again; where that fails too, every request gets the report."""

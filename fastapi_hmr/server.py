@@ -43,7 +43,9 @@ def websocket_protocol(**options: Any) -> asyncio.Protocol:
 class HmrServer(uvicorn.Server):
     """uvicorn's Server, of which only the end is ours, so that nothing that is open can hold it up.
 
-    `end_streams` is called first, `close` after the ordinary requests have been waited for.
+    `end_streams` is called first, `close` after the ordinary requests have been waited for. `on_signal` is called by
+    the handler of each signal that asks for the end; it may raise what ends the code in the frame that it gets.
+    `blocked` is called in a thread while the event loop does not notice such a signal, with for how many seconds.
     """
 
     def __init__(
@@ -52,10 +54,12 @@ class HmrServer(uvicorn.Server):
         *,
         end_streams: Callable[[], Awaitable[None]],
         close: Callable[[], Awaitable[None]],
+        on_signal: Callable[[FrameType | None], None] = lambda _frame: None,
+        blocked: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
         super().__init__(config)
-        self._end_streams, self._close = end_streams, close
-        self._watchdog = Watchdog()
+        self._end_streams, self._close, self._on_signal = end_streams, close, on_signal
+        self._watchdog = Watchdog(blocked)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -82,10 +86,11 @@ class HmrServer(uvicorn.Server):
         """First signal: a clean exit. A second Ctrl-C aborts; neither depends on the event loop."""
         self._watchdog.on_signal(sig, again=self.should_exit and sig == signal.SIGINT)
         super().handle_exit(sig, frame)
+        self._on_signal(frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End streams, wait for the requests in flight, then shut the app down; each within a bound."""
-        self._watchdog.on_exit()
+        self._watchdog.on_exit(self.config.timeout_graceful_shutdown or 0.0)
         try:
             await self._end_streams()
         except Exception:  # an exit goes on whatever happens
@@ -191,11 +196,21 @@ class Beginning:
         self.environment = dict(os.environ)
         self.folder = Path.cwd()
 
+    def come_back(self) -> None:
+        """Where the folder was removed under us, go to the one that has its name now."""
+        try:
+            Path.cwd()
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.chdir(self.folder)
+
 
 async def replace_process(
     server: HmrServer, sockets: Iterable[socket.socket], beginning: Beginning, **variables: str
 ) -> None:
     """Re-execute this process on the same listening sockets, with these variables. Only returns by raising OSError.
+
+    Where the end of the server is asked for meanwhile, it waits to be cancelled: the next process would not know of it.
 
     From its begin new connections wait in the kernel's queue, for the new process; what was accepted before is
     still answered by the old code, within the bounds of an exit.
@@ -204,6 +219,8 @@ async def replace_process(
     for descriptor in descriptors:
         os.set_inheritable(descriptor, True)
     await server.finish_connections()
+    if server.should_exit:
+        await asyncio.Event().wait()
     sys.stdout.flush()
     sys.stderr.flush()
     environment = {**beginning.environment, SOCKET_VARIABLE: ",".join(map(str, descriptors)), **variables}

@@ -8,14 +8,14 @@ import secrets
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine
 from inspect import markcoroutinefunction
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from fastapi_hmr.exceptions import StartupFailed
 from fastapi_hmr.exchange import ASGIApp, Receive, Scope, Send
 from fastapi_hmr.generation import DRAIN_S, Generation, Start, Variables, imported
 from fastapi_hmr.interface import adapt
 from fastapi_hmr.interop import Threads, is_starlette, rebuild_middleware, reset_globals, signal_fastapi_reloader
-from fastapi_hmr.lifespan import Lifespan, Patience, does_nothing
+from fastapi_hmr.lifespan import Lifespan, Patience, Starts, does_nothing
 from fastapi_hmr.loop import hidden
 from fastapi_hmr.tracebacks import ErrorReport
 
@@ -24,23 +24,6 @@ if TYPE_CHECKING:
 
 GATE_S = 60.0
 """How long a request waits for a reload before it is answered with 503."""
-
-
-class Starts(Protocol):
-    """Undoes what the start of one app did to libraries before the next starts; the engine has one."""
-
-    def begin(self) -> None:
-        """An app is about to start."""
-
-    def succeeded(self) -> None:
-        """It is up."""
-
-    def failed(self) -> None:
-        """It did not come up."""
-
-    @property
-    def bound(self) -> str | None:
-        """Why what the app started can't go on for another app."""
 
 
 type Rendered = tuple[int, list[tuple[bytes, bytes]], bytes]
@@ -100,6 +83,11 @@ class Switch:
     def serving(self) -> bool:
         """Whether there is a good generation to answer requests."""
         return self._current is not None
+
+    @property
+    def starting(self) -> bool:
+        """Whether an app is starting."""
+        return self._starting is not None
 
     @property
     def stopped(self) -> bool:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from fastapi_hmr.config import AppSource
 from fastapi_hmr.events import NOT_IN_PLACE, AssetsChanged, Event, Reloaded, ReloadFailed, ReloadLevel
-from fastapi_hmr.tracebacks import ErrorReport, Frame, caret, near, place
+from fastapi_hmr.tracebacks import ErrorReport, Frame, caret, here, near, place
 
 MOST_FILES = 3
 MOST_MODULES = 5
@@ -119,13 +119,13 @@ class Terminal:
 
     def _frames(self, report: ErrorReport) -> list[str]:
         """The user's own frames, innermost last, the failing line of each and a caret; library frames are counted."""
-        here = Path.cwd()
+        base = here()
         own = [frame for frame in report.frames if not frame.library]
         library = len(report.frames) - len(own)
         shown = own[-MOST_FRAMES:]
         lines = [self._paint(f"({len(own) - len(shown)} more of your frames above)", "dim")] * (len(own) > len(shown))
         for frame in shown:
-            lines.append(f"{self._paint(_clean(place(frame, here)), 'cyan')} in {_clean(frame.function)}")
+            lines.append(f"{self._paint(_clean(place(frame, base)), 'cyan')} in {_clean(frame.function)}")
             lines += [f"    {line}" for line in self._failing_line(frame)]
         if library:
             raiser = report.frames[-1]
@@ -159,8 +159,8 @@ class Terminal:
 
 def _files(changed: Sequence[Path]) -> str:
     """Changed files relative to here; a long list is cut."""
-    here = Path.cwd()
-    names = [near(path, here) for path in changed]
+    base = here()
+    names = [near(path, base) for path in changed]
     return _clean(_elided(names, MOST_FILES)) or "files"
 
 
@@ -215,7 +215,7 @@ def _tail(frame: Frame) -> str:
 
 
 def _shown_root(root: Path) -> str:
-    if root == Path.cwd():
+    if root == here():
         return f". ({root})"
     with contextlib.suppress(RuntimeError, ValueError):
         return f"~/{root.relative_to(Path.home())}"

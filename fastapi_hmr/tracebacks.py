@@ -86,10 +86,18 @@ def place(frame: Frame, base: Path) -> str:
     return f"{near(frame.file, base)}:{frame.line}"
 
 
+def here() -> Path:
+    """The directory that people are in. It may have been removed under us: then they call it by the same name."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path(os.environ.get("PWD") or os.sep)
+
+
 def near(path: str | Path, base: Path) -> str:
     """A path as people speak of it who are in `base`: relative to it, unless it is far away."""
     absolute = str(path)
-    with contextlib.suppress(ValueError):  # on another drive
+    with contextlib.suppress(ValueError, OSError):  # on another drive; from a directory that is gone
         relative = os.path.relpath(absolute, base)
         if Path(absolute).is_absolute() and not relative.startswith(os.path.join(*[os.pardir] * (_UP + 1))):  # noqa: PTH118 - a text
             return relative
@@ -146,7 +154,7 @@ def _chain(error: BaseException, roots: Sequence[Path]) -> Iterator[str]:
 def _where(error: BaseException, roots: Sequence[Path]) -> str:
     """The innermost place in the user's code."""
     own = [frame for frame in _frames(error, roots) if not frame.library]
-    return f" ({place(own[-1], Path.cwd())})" if own else ""
+    return f" ({place(own[-1], here())})" if own else ""
 
 
 def _one_line(error: BaseException) -> str:

@@ -19,7 +19,7 @@ class Tree:
         self.folders: dict[Path, set[str]] = {}
         self.partial = False
         """Whether there was more than could be taken in."""
-        self._roots, self._entries = frozenset(roots), entries
+        self.roots, self._entries = frozenset(roots), entries
         self._real: set[str] = set()
         self.scan(roots)
 
@@ -61,7 +61,7 @@ class Tree:
 
     def lacks(self, folder: Path) -> bool:
         """Whether a folder below a root is not being watched, perhaps because it is ignored."""
-        return folder not in self.folders and not self._roots.isdisjoint(folder.parents)
+        return folder not in self.folders and not self.roots.isdisjoint(folder.parents)
 
     def missed(self, folder: Path, found: list[Path]) -> list[Path]:
         """What a second look at a new folder shows: adds its new files to `found`, returns new folders."""
@@ -93,3 +93,12 @@ def is_folder(entry: "os.DirEntry[str]") -> bool:
         return entry.is_dir()
     except OSError:
         return False
+
+
+def identity(folder: Path) -> tuple[int, int] | None:
+    """What tells a directory from another that has its name later; None where there is none."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
@@ -11,6 +12,7 @@ from typing import Any
 
 LATE_S = 3.0
 """When somebody waits and wonders."""
+AGAIN_S = 0.5
 
 type Owns = Callable[[str], bool]
 type Line = tuple[str, int]
@@ -27,15 +29,31 @@ _SUSPENDED = {
 class Waiting:
     """Speaks from a thread of its own: what is waited for may block the event loop."""
 
-    def __init__(self, tell: Callable[[str, Line | None], None], owns: Owns, late_s: float = LATE_S) -> None:
-        """`tell` gets what is waited for, and where in the files that `owns` says are ours that is."""
-        self._tell, self._owns, self._late_s = tell, owns, late_s
+    def __init__(
+        self,
+        tell: Callable[[str, Line | None], None],
+        owns: Owns,
+        late_s: float = LATE_S,
+        later: Callable[[str, float], None] = lambda _what, _seconds: None,
+    ) -> None:
+        """`tell` gets what is waited for, and where in the files that `owns` says are ours that is.
+
+        `later` is called again and again after that, with what and for how many seconds.
+        """
+        self._tell, self._owns, self._late_s, self._later = tell, owns, late_s, later
 
     @contextmanager
     def __call__(self, what: str, task: "asyncio.Task[Any]") -> Iterator[None]:
         """While inside, this task is waited for."""
         here = threading.get_ident()
-        timer = threading.Timer(self._late_s, lambda: self._tell(what, self._where(here, task)))
+
+        def late() -> None:
+            began = time.monotonic() - self._late_s
+            self._tell(what, self._where(here, task))
+            while not timer.finished.wait(AGAIN_S):
+                self._later(what, time.monotonic() - began)
+
+        timer = threading.Timer(self._late_s, late)
         timer.name, timer.daemon = "fastapi-hmr waiting", True
         timer.start()
         try:

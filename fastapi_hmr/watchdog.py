@@ -6,9 +6,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 BLOCKED_S = 5.0
 """How long after the first signal the event loop may not have noticed."""
+LOOK_S = 0.1
+EXIT_S = 30.0
+"""How long an exit may take, besides what requests in flight are given: more than all its limits together."""
 THREADS_S = 1.5
 """How long threads may go on after the main thread is through, or all of it after a second Ctrl-C."""
 
@@ -19,7 +23,9 @@ class Watchdog:
     The status is what a shell sees of uvicorn's: 0 after Ctrl-C, else 128 and the signal's number.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, blocked: Callable[[float], None] = lambda _seconds: None) -> None:
+        """`blocked` is called again and again while the event loop has not noticed, with for how long: it may help."""
+        self._on_blocked = blocked
         self._signal = 0
         self._noticed = threading.Event()
 
@@ -31,22 +37,28 @@ class Watchdog:
         elif again:
             _in_thread(self._impatient)
 
-    def on_exit(self) -> None:
-        """The event loop has noticed, and begins to shut down."""
+    def on_exit(self, drain_s: float = 0.0) -> None:
+        """The event loop has noticed, and begins to shut down; requests in flight are given so many seconds."""
         self._noticed.set()
-        _in_thread(self._threads)
+        _in_thread(partial(self._threads, time.monotonic() + EXIT_S + drain_s))
 
     def _blocked(self) -> None:
-        if not self._noticed.wait(BLOCKED_S):
-            self._end("the event loop is blocked by code that never gives it back")
+        began = time.monotonic()
+        while not self._noticed.wait(LOOK_S):
+            seconds = time.monotonic() - began
+            self._on_blocked(seconds)
+            if seconds > BLOCKED_S:
+                self._end("the event loop is blocked by code that never gives it back")
 
     def _impatient(self) -> None:
         time.sleep(THREADS_S)
         self._end("the shutdown takes too long")
 
-    def _threads(self) -> None:
+    def _threads(self, until: float) -> None:
         while not _main_is_through():
-            time.sleep(0.1)
+            time.sleep(LOOK_S)
+            if time.monotonic() > until:
+                self._end("the shutdown does not come to its end")
         time.sleep(THREADS_S)
         names = [thread.name for thread in threading.enumerate() if not thread.daemon and thread.is_alive()]
         if names:

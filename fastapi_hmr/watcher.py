@@ -25,7 +25,7 @@ from watchfiles._rust_notify import RustNotify
 from fastapi_hmr.doorbell import Doorbell, doorbell
 from fastapi_hmr.events import FileChange
 from fastapi_hmr.pace import Pace
-from fastapi_hmr.tree import ENTRIES, Tree
+from fastapi_hmr.tree import ENTRIES, Tree, identity
 
 STEP_MS, EAGER_STEP_MS, BUSY_STEP_MS = 10, 5, 25
 """How often the native core looks for news: 5 ms costs 0.4 % of a core and finds a save within 9 ms."""
@@ -44,6 +44,10 @@ POLL_MS = 200
 BURST = 5
 """A batch of this many files is the start of a checkout or a formatter run: it is worth waiting for the rest."""
 BURST_QUIET_S = 0.04
+DEAF_S = 0.5
+"""How long news may wait for the loop before that counts as blocked."""
+OFTEN_S = 0.1
+"""How often it is looked while the loop is blocked, or a root is gone."""
 END_S = 1.0
 """For the thread to notice that it is to end: it looks at every step."""
 RETRY_S = 0.5
@@ -106,6 +110,7 @@ class Watcher:
         self._files = frozenset(files)
         self._tree = Tree(roots, ignore, entries)
         self._wanted: set[Path] = set()
+        self._roots = {root: identity(root) for root in roots}
         self._bell = Path(tempfile.mkdtemp(prefix="fastapi-hmr-")) if self._tree.partial else None
         self._since = time.time()
         self._stop = threading.Event()
@@ -115,6 +120,8 @@ class Watcher:
         self._news = asyncio.Event()  # there is something to take
         self._tick = asyncio.Event()  # something more has come
         self._on_news: Callable[[], None] = lambda: None
+        self._on_deaf: Callable[[float], None] = lambda _seconds: None
+        self._unheard: float | None = None  # since when news waits for the loop
         self._lock = threading.Lock()
         self._native = self._open()
 
@@ -151,16 +158,25 @@ class Watcher:
         """Call `callback` in the event loop as soon as changes are seen, before they are grouped into a batch."""
         self._on_news = callback
 
+    def on_deaf(self, callback: Callable[[float], None]) -> None:
+        """Call `callback` while the loop does not hear of changes, again and again, with for how long; in our thread."""
+        self._on_deaf = callback
+
     def _announce(self) -> None:
+        self._unheard = None
         self._news.set()
         self._tick.set()
         self._on_news()
 
+    def listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have changes seen already before `watch()`, also while this loop is blocked. From any thread."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, args=(loop,), name="fastapi-hmr watcher", daemon=True)
+            self._thread.start()
+
     async def watch(self) -> AsyncIterator[frozenset[FileChange]]:
         """Yield batches of changes until closed."""
-        loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._run, args=(loop,), name="fastapi-hmr watcher", daemon=True)
-        self._thread.start()
+        self.listen(asyncio.get_running_loop())
         try:
             while not self._stop.is_set():
                 await self._news.wait()
@@ -230,6 +246,8 @@ class Watcher:
                     bell_at = None
                     self._hang_bell()
                 self._look(loop, pace)
+                if self._unheard is not None and time.monotonic() - self._unheard > DEAF_S:
+                    self._on_deaf(time.monotonic() - self._unheard)
             except Exception as error:  # noqa: BLE001 - without this thread no save would be seen ever again
                 self._notice(f"watching for changes failed ({error}): it begins anew, save again what is not served")
                 self._stop.wait(RETRY_S)
@@ -248,7 +266,8 @@ class Watcher:
         """How long the native core may take between two looks, and over all of them; sleeps before, if it can."""
         if self._doorbell is None:
             return pace.step_ms(), PACE_MS
-        rung = self._doorbell.wait(BELL_CHECK_S)
+        often = self._unheard is not None or None in self._roots.values()
+        rung = self._doorbell.wait(OFTEN_S if often else BELL_CHECK_S)
         step = pace.step_ms()
         return step if step == BUSY_STEP_MS else BELL_STEP_MS, BELL_PACE_MS if rung else 1
 
@@ -261,10 +280,12 @@ class Watcher:
         ):  # "timeout": what the step is to be; "signal" is the main thread's business, "stop" the end
             pace.news()
             changes += self._translate(news)
+        changes += self._replaced()
         if changes:
             with self._lock:
                 for change in changes:
                     self._pending[change.path] = _merge(self._pending.get(change.path), change)
+            self._unheard = self._unheard or time.monotonic()
             with contextlib.suppress(RuntimeError):  # the loop closed while we were busy: nobody to tell
                 loop.call_soon_threadsafe(self._announce)
 
@@ -304,6 +325,17 @@ class Watcher:
         elif went:
             self._reopen()
         return changes
+
+    def _replaced(self) -> list[FileChange]:
+        """Roots that are gone or made anew. The kernel says nothing of one that we are in, nor of what comes later."""
+        changes: list[FileChange] = []
+        back: list[Path] = []
+        for root, before in self._roots.items():
+            now = self._roots[root] = identity(root)
+            if now != before:
+                changes += [FileChange("deleted", file) for file in self._tree.forget(root)]
+                back += [root] if now else []
+        return changes + self._adopt(back) if back else changes
 
     def _file_changed(self, path: Path) -> list[FileChange]:
         """One file, judged by what is there now: an atomic save is `deleted` and `added` in any order."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from fastapi_hmr.engine import Broken, Built, Mechanisms, NeedsRestart, Unchanged
+from fastapi_hmr.engine import Broken, Built, Mechanisms, NeedsRestart, Outcome, Overtaken, Unchanged
 from fastapi_hmr.engine import Engine as Real
 from fastapi_hmr.events import FileChange
 
@@ -59,7 +59,7 @@ class Engine:
         self.engine.rollback()
 
     @staticmethod
-    def report(outcome: Built | Unchanged | Broken | NeedsRestart) -> dict[str, Any]:
+    def report(outcome: Outcome) -> dict[str, Any]:
         """An outcome in the suite's words."""
         match outcome:
             case Built():
@@ -75,6 +75,8 @@ class Engine:
                 }
             case NeedsRestart():
                 return {"rung": "process", "why": outcome.reason}
+            case Overtaken():
+                raise AssertionError("there is nobody here who could overtake an attempt")
 
 
 class WithoutState(Engine):

@@ -107,3 +107,15 @@ def test_newer_save_does_not_wait_for_the_answer(once: Project, serve: Serve) ->
     once["main.py"] = MAIN.replace("return VALUE", "return -VALUE")
     server.wait_for("/", -1)
     wait_until(lambda: not Path(f"/proc/{child}").exists(), "the end of the child")
+
+
+def test_ctrl_c_ends_the_cold_start_too(once: Project, serve: Serve) -> None:
+    """Nobody is told of it any more, and nobody would end it later."""
+    server = serve("main:app")
+    server.wait_for("/", 1)
+    once.edit("helper.py", "VALUE = 1", "VALUE = 2")
+    child = wait_until(lambda: (once.root / "asked").exists() and once["asked"], "the question")
+    assert server.interrupt() == 0
+    wait_until(lambda: not Path(f"/proc/{child}").exists(), "the end of the child", 5)
+    assert "Traceback" not in server.output
+    assert "Task was destroyed" not in server.output

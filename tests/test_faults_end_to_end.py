@@ -1,6 +1,7 @@
 """Faults of apps as the whole product meets them: whatever a save does, the next good one is served."""
 
 import contextlib
+import shutil
 import socket
 import ssl
 from collections.abc import Iterator
@@ -74,6 +75,7 @@ AT_IMPORT = {
     "interrupts": "raise KeyboardInterrupt",
     "raises": "raise ValueError('not today')",
     "raises a base": "raise BaseException('neither an Exception nor an exit')",
+    "raises in its words": "class Fault(BaseException):\n    def __str__(self): raise KeyboardInterrupt\nraise Fault",
     "exhausts the stack": "def deeper(): deeper()\ndeeper()",
 }
 IN_STARTUP = {
@@ -241,6 +243,18 @@ def test_process_out_of_descriptors_recovers(project: Project, loop: str) -> Non
         assert len(product.server.lines) < 200
     finally:
         product.server.stop()
+
+
+def test_project_that_is_removed_and_made_again_is_served(product: Product) -> None:
+    """As by a fresh clone, in the very directory that the server was started in."""
+    root = product.project.root
+    kept = root.parent / "kept"
+    shutil.copytree(root, kept)
+    shutil.rmtree(root)
+    product.server.wait_for_line("failed .*main.py")
+    assert product.server.json("/") == product.version
+    kept.rename(root)
+    product.is_well()
 
 
 def test_certificate_that_changes_is_used(project: Project, tmp_path: Path, serve: Serve) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.conftest import Serve
 from tests.utils import Project, Server, free_port, hmr_argv, wait_until
 
 MAIN = """
@@ -37,3 +38,33 @@ def test_a_save_between_import_and_start_is_not_lost(tmp_path_factory: pytest.Te
         server.wait_for("/", "new")
     finally:
         server.stop()
+
+
+LIFESPAN = """
+from contextlib import asynccontextmanager
+import helper
+from fastapi import FastAPI
+
+@asynccontextmanager
+async def lifespan(app):
+    helper.start()
+    yield
+
+app = FastAPI(lifespan=lifespan)
+
+@app.get("/")
+def root():
+    return "up"
+"""
+
+
+@pytest.mark.parametrize("how", ["raise ValueError", "raise SystemExit(3)", "raise KeyboardInterrupt"])
+@pytest.mark.parametrize("file", ["main.py", "helper.py"])
+def test_first_startup_that_fails_is_healed_by_the_fix(project: Project, serve: Serve, file: str, how: str) -> None:
+    """Wherever that is: all that was imported for it is worth another try."""
+    project["main.py"], project["helper.py"] = LIFESPAN, f"def start():\n    {how}\n"
+    server = serve("main:app")
+    assert server.get("/").status_code == 503
+    fixed = LIFESPAN.replace("helper.start()", "pass") if file == "main.py" else "def start(): pass\n"
+    project[file] = fixed
+    server.wait_for("/", "up")

@@ -70,6 +70,20 @@ def test_restart_lets_requests_finish() -> None:
         assert process.get().json() == 1
 
 
+def test_ctrl_c_during_a_restart_ends_it() -> None:
+    """The new process would not know of it: there is none."""
+    with (
+        serving(switch={"drain_timeout": 300}) as process,
+        Stream(process, "/held"),
+        Stream(process, "/sse") as stream,
+    ):
+        process.wait_for("held 1")
+        stream.until(b"data:")
+        process.begin("restart")
+        stream.until(b"0\r\n\r\n")
+        assert process.end() == 0
+
+
 MIXES = [
     ("h11", "websockets-sansio", "asyncio"),
     ("h11", "wsproto", "uvloop"),

@@ -7,13 +7,12 @@ from functools import cache
 from html import escape
 from importlib.resources import files
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 from fastapi_hmr.browser.editor import editor_link, editor_url
 from fastapi_hmr.browser.guard import Hosts
 from fastapi_hmr.browser.headers import first
-from fastapi_hmr.tracebacks import ErrorReport, Frame, as_text, place
+from fastapi_hmr.tracebacks import ErrorReport, Frame, as_text, here, place
 
 type Response = tuple[int, list[tuple[bytes, bytes]], bytes]
 
@@ -97,7 +96,7 @@ def _folded(frames: list[Frame]) -> str:
 
 def _frame(frame: Frame) -> str:
     lines = "".join(_line(frame, line.number, line.text) for line in frame.source)
-    where = escape(place(frame, Path.cwd()))
+    where = escape(place(frame, here()))
     if link := editor_link(editor_url(os.environ)[0], frame.file, frame.line, frame.column):
         where = f'<a href="{escape(link)}">{where}</a>'
     head = f"{where} <span>in {escape(frame.function)}</span>"
@@ -116,7 +115,7 @@ def _line(frame: Frame, number: int, text: str) -> str:
 
 def as_payload(report: ErrorReport, editor: str) -> dict[str, object]:
     """The report for the overlay: with a short place and a link for each frame, and as text to copy."""
-    base = Path.cwd()
+    base = here()
     frames = [
         {
             **frame._asdict(),

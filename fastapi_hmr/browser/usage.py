@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from fastapi_hmr.browser.headers import RawHeaders, first
+from fastapi_hmr.tracebacks import here
 
 MAX_URLS = 50
 """A file that goes into more answers than this is taken for one that any page may use."""
@@ -109,6 +110,6 @@ class Usage:
             return
         name, _, flags = arguments  # as CPython documents them
         if isinstance(name, bytes | str | os.PathLike) and (flags or 0) & os.O_ACCMODE == os.O_RDONLY:
-            path = str(Path.cwd() / os.fsdecode(name))
+            path = str(here() / os.fsdecode(name))
             if path.startswith(self._roots):
                 answer.open(path)

@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from importlib.machinery import PathFinder
@@ -11,8 +12,12 @@ from types import FrameType, ModuleType
 
 from fastapi_hmr.engine import disk
 from fastapi_hmr.engine.hmr import Module
+from fastapi_hmr.engine.order import parents
 from fastapi_hmr.engine.places import Places
 from fastapi_hmr.engine.record import ENVIRON, FILE, LISTING, NAME, PROBE, Record, Records
+
+IMPORTED_S = 0.5
+"""How long an import in another thread is waited for: a request that has just begun it."""
 
 
 class OnlyNewProcess(Exception):
@@ -99,6 +104,9 @@ class Planner:
 
     def _names(self, plan: Plan, path: Path) -> None:
         """Names that the import system would, or would have, looked for in this file."""
+        for name in self._newborn(path):
+            for seeker in self._records.dependents(NAME, name):
+                plan.hit.setdefault(seeker.name, f"{self.shown(path)} makes {name}, for which {seeker.name} looks")
         for name in self._places.dotted(path):
             loaded = self._records.get(name)
             if loaded is not None and loaded.file == path and path.exists():
@@ -111,6 +119,15 @@ class Planner:
                 self._package(plan, name, path)
             elif path.exists() and loaded is None:
                 self._shadow(name, path)
+
+    def _newborn(self, path: Path) -> set[str]:
+        """The packages that a file in them makes, if they have no other: nobody could import them before."""
+        around = {parent for name in self._places.dotted(path) for parent in parents(name)}
+        return {name for name in around if name not in sys.modules}
+
+    def could_be(self, path: Path) -> set[str]:
+        """The names that an import may be looking for and find because of this file."""
+        return self._places.dotted(path) | self._newborn(path)
 
     def _package(self, plan: Plan, name: str, path: Path) -> None:
         for other in self._records:
@@ -148,9 +165,11 @@ class Planner:
         return found
 
     def threads(self, names: Iterable[str]) -> None:
-        """Raise OnlyNewProcess where one of the modules started a thread that still runs first-party code."""
+        """Raise OnlyNewProcess where a thread still runs one of the modules, or first-party code that one started."""
         frames: dict[int, FrameType] | None = None
         for name in names:
+            if _still_imported(self._records[name].module):
+                raise OnlyNewProcess(f"{name} is being imported by another thread, which does not come to its end")
             for effect in self._records[name].effects:
                 for thread in effect.threads:
                     if not thread.is_alive():
@@ -192,7 +211,7 @@ class Planner:
             if place in self._places.roots:
                 break
         names = self._places.dotted(path)
-        if any(records.known(NAME, name) for name in names):
+        if any(records.known(NAME, name) for name in names | self._newborn(path)):
             return True
         return path.name == "__init__.py" and any(name in sys.modules for name in names)
 
@@ -202,6 +221,16 @@ class Planner:
             if path.is_relative_to(root):
                 return str(path.relative_to(root))
         return os.fspath(path)
+
+
+def _still_imported(module: Module) -> bool:
+    """Whether it runs even now, though nothing is imported here; a moment is waited for its end."""
+    until = time.monotonic() + IMPORTED_S
+    while module.__spec__ is not None and getattr(module.__spec__, "_initializing", False):
+        if time.monotonic() > until:
+            return True
+        time.sleep(IMPORTED_S / 50)
+    return False
 
 
 def written(records: Iterable[Record]) -> dict[str, str | None]:

@@ -3,17 +3,15 @@
 import gc
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
-from threading import get_ident
 from types import CodeType, ModuleType
-from typing import NamedTuple
 
 from fastapi_hmr.engine.affected import OnlyNewProcess, Plan, Planner
 from fastapi_hmr.engine.eviction import evict
 from fastapi_hmr.engine.garbage import Garbage
 from fastapi_hmr.engine.loader import Finder, ImportHook
 from fastapi_hmr.engine.mechanisms import ALL, Mechanisms
+from fastapi_hmr.engine.outcome import Broken, Built, NeedsRestart, Outcome, Overtaken, Unchanged
 from fastapi_hmr.engine.patching import Patching
 from fastapi_hmr.engine.places import Places, real
 from fastapi_hmr.engine.probe import Probe
@@ -23,44 +21,11 @@ from fastapi_hmr.engine.starts import Starts
 from fastapi_hmr.engine.tracking import Tracker
 from fastapi_hmr.engine.transaction import Transaction
 from fastapi_hmr.engine.verdict import explain, summary, surely_broken
-from fastapi_hmr.engine.watchdog import bounded
+from fastapi_hmr.engine.watchdog import GivenUp, Watchdog
 from fastapi_hmr.events import NOT_IN_PLACE, FileChange, ReloadLevel
-from fastapi_hmr.waiting import running
 
 logger = logging.getLogger(__name__)
 
-
-class Built(NamedTuple):
-    """A new target is ready; it is not committed yet."""
-
-    target: object
-    level: ReloadLevel
-    reason: str
-    modules: tuple[str, ...]
-    """The names that ran, in order."""
-
-
-class Unchanged(NamedTuple):
-    """Nothing that the app runs or read changed."""
-
-    reason: str
-    forgotten: bool = False
-    """Results that requests kept were forgotten, for a file behind them changed: pages may show something else."""
-
-
-class Broken(NamedTuple):
-    """The edit itself is broken; everything is as it was before."""
-
-    error: BaseException
-
-
-class NeedsRestart(NamedTuple):
-    """Only a new process can serve this edit, and a cold start is known to work."""
-
-    reason: str
-
-
-type Outcome = Built | Unchanged | Broken | NeedsRestart
 
 WORN = "the app that serves was started twice, so all modules run again"
 ONLY_STARTS = frozenset(("RuntimeError: Cannot add middleware after an application has started",))
@@ -97,17 +62,15 @@ class Engine:
         """Called with what an update raised while a cold start in a child process is asked whether that is true."""
         self.only_starts = set(ONLY_STARTS)
         """Errors of updates that a cold start does not have: whoever makes them can run once per process."""
-        self.on_late: Callable[[Path, int], None] = lambda _file, _line: None
-        """Called, in another thread, with the line that an import is at which takes long."""
         self.records = Records()
         self._module = module
         self._resolve = resolve
         self._cold = cold
-        self._timeout = import_timeout
         self._mechanisms = mechanisms
         self._places = Places(roots)
         self.owns: Callable[[str], bool] = self._places.owns
         """Whether a file is first-party."""
+        self.watchdog = Watchdog(self.owns, import_timeout)
         self._tracker = Tracker(self.records, self._places, mechanisms)
         self._planner = Planner(self.records, self._places)
         self._before_attempt = before_attempt
@@ -128,7 +91,7 @@ class Engine:
         self._taken_back: set[str] = set()  # errors of updates that a cold start did not have
         self._installed = False
 
-    async def start(self) -> Built | Broken:
+    async def start(self) -> Outcome:
         """Import the app for the first time."""
         self._install()
         return self._first()
@@ -137,7 +100,7 @@ class Engine:
         if self._installed:
             return
         self._installed = True
-        self._probe = Probe(self._module, self._cold, max(self._timeout, COLD_START_S))
+        self._probe = Probe(self._module, self._cold)
         self._tracker.install()
         if self._patching is not None:
             self._patching.install(self._places.owns)
@@ -164,7 +127,7 @@ class Engine:
         self._install()
         evict(self._places, self._tracker.process)
 
-    async def apply(self, changes: Iterable[FileChange]) -> Built | Unchanged | Broken | NeedsRestart:
+    async def apply(self, changes: Iterable[FileChange]) -> Outcome:
         """Serve some changes by the gentlest level that is sound."""
         self._install()
         self._garbage.postpone()
@@ -217,7 +180,7 @@ class Engine:
         if self._patching is not None:
             self._patching.pin(codes)
 
-    async def reimport(self, reason: str) -> Built | Broken:
+    async def reimport(self, reason: str) -> Outcome:
         """Run every first-party module again, whatever changed: somebody knows of a reason that we can't see."""
         self._install()
         if self._transaction is not None:
@@ -275,6 +238,7 @@ class Engine:
         if transaction is not None:
             self._undo(transaction)
             self.target, self._previous = self._previous, None
+            self._seek()
 
     def folders(self) -> set[Path]:
         """Where the files are that the app imported, read or listed while it was imported."""
@@ -285,6 +249,15 @@ class Engine:
         path = real(path)
         return path in self._pending or self._matters(path)
 
+    def outdated(self, path: Path) -> bool:
+        """Whether a module runs, or is about to, that was made from other bytes than its file has now. Thread-safe."""
+        path = real(path)
+        return self.records.is_source(str(path)) and self._differs(path)
+
+    def differs(self, path: Path) -> bool:
+        """Whether a file has other bytes than those that run, or are about to. Those of data are not known."""
+        return self._differs(real(path))
+
     def _matters(self, path: Path) -> bool:
         if self._planner.concerns(path) or (self._patching is not None and self._patching.concerns(path)):
             return True
@@ -293,7 +266,7 @@ class Engine:
             return False
         if any(place in tracker.asked for place in (path, *path.parents)):
             return True
-        return any(name in tracker.attempts for name in self._places.dotted(path))
+        return any(name in tracker.attempts for name in self._planner.could_be(path))
 
     def _settled(self) -> None:
         self._pending.clear()
@@ -310,14 +283,19 @@ class Engine:
             return True
         return any(record.source != now for record in records)
 
-    def _first(self) -> Built | Broken:
+    def _first(self) -> Outcome:
         transaction = self._begin()
         try:
             return self._build(transaction, set(self.records), ReloadLevel.UPDATE, "first start")
         except BaseException as error:  # noqa: BLE001 - whatever an app raises at import, even SystemExit, is its error
             self._undo(transaction)
-            self._tracker.attempts.add(self._module)  # nobody imported it but us, and its file may be the one to mend
+            self._seek()
             return self._broken(error)
+
+    def _seek(self) -> None:
+        """Where nothing could be served so far, the file to mend may be one that nobody imported but us."""
+        if self.target is None:
+            self._tracker.attempts.add(self._module)
 
     def _started(self) -> None:
         if self._patching is not None:
@@ -338,18 +316,13 @@ class Engine:
     def _build(
         self, transaction: Transaction, names: set[str], level: ReloadLevel, reason: str, namespaces: Iterable[str] = ()
     ) -> Built:
-        with bounded(self._timeout, partial(self._late, get_ident())), self._routes.sharing():
+        with self.watchdog(), self._routes.sharing():
             target = transaction.run(names, namespaces)
         self._transaction = transaction
         self._previous, self.target = self.target, target
         return Built(target, level, reason, tuple(transaction.ran))
 
-    def _late(self, thread: int) -> None:
-        line = running(thread, self._places.owns)
-        if line is not None:
-            self.on_late(Path(line[0]), line[1])
-
-    async def _climb(self, plan: Plan, why: str) -> Built | Broken | NeedsRestart:
+    async def _climb(self, plan: Plan, why: str) -> Outcome:
         """Update; then, if that raises and a cold start does not, everything again; then a new process."""
         everything = not self._tracker.monitor.works or len(plan.names) > THOROUGH * max(len(self.records), 20)
         names = set(self.records) if everything else plan.names
@@ -362,7 +335,7 @@ class Engine:
         except BaseException as error:  # noqa: BLE001 - as above
             self._undo(transaction)
             first = error
-        if not self._mechanisms.ladder or surely_broken(first, self._pending):
+        if isinstance(first, GivenUp) or not self._mechanisms.ladder or surely_broken(first, self._pending):
             return self._broken(first)
         known = summary(first) in self.only_starts
         if not known and summary(first) not in self._taken_back:
@@ -378,12 +351,14 @@ class Engine:
             return self._build(transaction, set(self.records), ReloadLevel.REIMPORT, why, plan.namespaces)
         except BaseException as error:  # noqa: BLE001 - as above
             self._undo(transaction)
+            if isinstance(error, GivenUp):
+                return self._broken(error)
             self.only_starts.add(summary(first))
             same = summary(error) == summary(first)
             also = ", in a fresh import too" if same else f"; a fresh import raised {summary(error)}"
             return NeedsRestart(f"{why}{also}; a cold start works")
 
-    async def _new_process(self, why: str) -> Broken | NeedsRestart:
+    async def _new_process(self, why: str) -> Outcome:
         if not self._mechanisms.ladder:
             return self._broken(RuntimeError(why))
         if await self._works_cold():
@@ -392,8 +367,8 @@ class Engine:
 
     async def _works_cold(self) -> bool:
         assert self._probe is not None
-        return await self._probe.works()
+        return await self._probe.works(max(COLD_START_S, self.watchdog.patience_s))
 
-    def _broken(self, error: BaseException) -> Broken:
+    def _broken(self, error: BaseException) -> Outcome:
         self._garbage.dropped()  # the attempt: its modules are in the frames of the error until that has been told
-        return Broken(error)
+        return Overtaken() if isinstance(error, GivenUp) else Broken(error)

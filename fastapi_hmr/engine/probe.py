@@ -18,20 +18,22 @@ def command(module: str, search_path: Sequence[str]) -> list[str]:
 class Probe:
     """Remembers the surroundings that the app was started in, for the app may have changed them since."""
 
-    def __init__(self, module: str, argv: Sequence[str] | None, timeout: float) -> None:
+    def __init__(self, module: str, argv: Sequence[str] | None) -> None:
         self._argv = list(argv) if argv is not None else command(module, sys.path)
         self._environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
         self._directory = Path.cwd()
-        self._timeout = timeout
 
-    async def works(self) -> bool:
+    async def works(self, within_s: float) -> bool:
         """Whether a cold start of the present files comes up."""
         nothing = asyncio.subprocess.DEVNULL
-        child = await asyncio.create_subprocess_exec(
-            *self._argv, stdin=nothing, stdout=nothing, stderr=nothing, env=self._environ, cwd=self._directory
-        )
         try:
-            return await asyncio.wait_for(child.wait(), self._timeout) == 0
+            child = await asyncio.create_subprocess_exec(
+                *self._argv, stdin=nothing, stdout=nothing, stderr=nothing, env=self._environ, cwd=self._directory
+            )
+        except OSError:  # no directory, no descriptors, no memory: nothing would start now
+            return False
+        try:
+            return await asyncio.wait_for(child.wait(), within_s) == 0
         except TimeoutError:
             return False
         finally:

@@ -37,5 +37,8 @@ def explain(plan: Plan) -> str:
 
 def summary(error: BaseException) -> str:
     """An exception in one line."""
-    text = str(error).strip().splitlines()
+    try:
+        text = str(error).strip().splitlines()
+    except BaseException as fault:  # noqa: BLE001 - it is the app's code
+        text = [f"({type(fault).__name__} in its __str__)"]
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

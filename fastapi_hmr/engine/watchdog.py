@@ -1,73 +1,121 @@
-"""Watchdog: interrupts an import that does not end."""
+"""Watchdog: has an import given up that does not end, that a newer save overtakes, or that an exit can't wait for."""
 
-import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, suppress
+from types import FrameType
 
-from fastapi_hmr.waiting import LATE_S
+from fastapi_hmr.interrupt import Interrupter
+from fastapi_hmr.waiting import LATE_S, running
+
+SOON_S = 0.5
+"""An import that takes longer may be one that hangs: from here on it is looked for what makes it pointless."""
+LOOK_S = 0.05
+FIRST_S = 600.0
+"""The limit while nothing else can be served anyway: models are loaded, and more is downloaded, at import."""
+AGAIN_S = 0.2
+"""How long code that was interrupted may take to clean up before it is again."""
 
 
 class ImportTimeout(BaseException):
-    """An import took longer than it may. No Exception, so that the app's own handlers let it pass."""
+    """An import took longer than it may."""
 
 
-KICK = signal.SIGURG
-"""Ends a blocking call, so that a next bytecode comes. By default it does nothing, and hardly anybody uses it."""
+class GivenUp(BaseException):
+    """A newer save has come, or the end of the server: nobody wants this import any more."""
 
 
-def interrupt(thread: int, *, kick: bool) -> None:
-    """Raise ImportTimeout in a thread, at its next bytecode."""
-    import ctypes  # hardly any import hangs
+class Watchdog:
+    """Looks after one import at a time, from a thread of its own: the import may block the event loop."""
 
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(ImportTimeout))
-    if kick:
-        signal.pthread_kill(thread, KICK)
+    def __init__(self, owns: Callable[[str], bool], limit_s: float) -> None:
+        """`owns` tells which files are first-party; `limit_s` is that of an import while a version serves."""
+        self.superseded: Callable[[], bool] = lambda: False
+        """Whether a newer save makes the import pointless; asked in another thread, while it takes long."""
+        self.on_late: Callable[[str, int], None] = lambda _file, _line: None
+        """Called, in another thread, with the line that an import is at which takes long."""
+        self._owns, self._limit_s = owns, limit_s
+        self._longest: float | None = None
+        self._ending = False
+        self._interrupter: Interrupter | None = None
+
+    @property
+    def patience_s(self) -> float:
+        """How long an import may take: twice as long as any did that ended, if that is more than the limit."""
+        return FIRST_S if self._longest is None else max(self._limit_s, 2 * self._longest)
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being imported."""
+        return self._interrupter is not None
+
+    def end(self, frame: FrameType | None) -> None:
+        """No import matters any more: to be called by a signal handler, which may raise for that."""
+        self._ending = True
+        if self._interrupter is not None:
+            self._interrupter.at(frame)
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        """While inside, the calling thread imports."""
+        if self._ending:
+            raise GivenUp
+        watch = _Watch(Interrupter(self._owns), threading.get_ident())
+        dog = threading.Thread(target=self._look_after, args=(watch,), name="fastapi-hmr import watchdog", daemon=True)
+        dog.start()
+        try:
+            with watch.interrupter as self._interrupter:
+                yield
+        except BaseException as error:
+            if watch.interrupter.raised:  # whatever else was made of it
+                raise self._verdict(watch).with_traceback(error.__traceback__) from None  # which shows where it was
+            raise
+        finally:
+            self._interrupter = None
+            watch.done.set()
+            dog.join()
+        if watch.interrupter.raised:
+            raise self._verdict(watch)
+        self._longest = max(self._longest or 0.0, time.monotonic() - watch.began)
+
+    def _look_after(self, watch: "_Watch") -> None:
+        limit, told = self.patience_s, False
+        pause = min(SOON_S, limit)
+        while not watch.done.wait(pause):
+            pause = AGAIN_S if watch.interrupter.raised else LOOK_S
+            seconds = time.monotonic() - watch.began
+            if seconds >= LATE_S and not told:
+                told = True
+                self._tell(watch.thread)
+            if self._ending or seconds >= limit:
+                watch.interrupter.interrupt()
+            elif watch.newer or self._newer():
+                watch.newer = True
+                watch.interrupter.interrupt(loading=False)
+
+    def _newer(self) -> bool:
+        with suppress(RuntimeError):  # what is being asked changes meanwhile: then the next time
+            return self.superseded()
+        return False
+
+    def _tell(self, thread: int) -> None:
+        line = running(thread, self._owns)
+        if line is not None:
+            self.on_late(*line)
+
+    def _verdict(self, watch: "_Watch") -> BaseException:
+        if self._ending or watch.newer:
+            return GivenUp()
+        late = f"the import did not end within {self.patience_s:.3g} s"
+        return ImportTimeout(f"{late}: what takes so long belongs into the app's lifespan")
 
 
-@contextmanager
-def kickable() -> Iterator[None]:
-    """While inside, the signal interrupts blocking calls of this thread, the main one."""
-    before = signal.signal(KICK, lambda _number, _frame: None)
-    try:
-        yield
-    finally:
-        signal.signal(KICK, before)
+class _Watch:
+    """The import under way."""
 
-
-@contextmanager
-def bounded(seconds: float, late: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """While inside, the calling thread is interrupted after so many seconds, and again until it leaves.
-
-    `late` is called, in another thread, when it has taken a while.
-    """
-    thread = threading.get_ident()
-    done = threading.Event()
-    lock = threading.Lock()
-
-    free = threading.current_thread() is threading.main_thread() and signal.getsignal(KICK) is signal.SIG_DFL
-
-    def bark() -> None:
-        pause = min(LATE_S, seconds)
-        if done.wait(pause):
-            return
-        late()
-        pause = seconds - pause
-        while not done.wait(pause):
-            with lock:
-                if not done.is_set():
-                    interrupt(thread, kick=free)
-            pause = seconds
-
-    dog = threading.Thread(target=bark, name="fastapi-hmr import watchdog", daemon=True)
-    dog.start()
-    try:
-        with kickable() if free else nullcontext():
-            yield
-    except ImportTimeout as error:
-        timeout = ImportTimeout(f"the import did not end within {seconds:g} s")
-        raise timeout.with_traceback(error.__traceback__) from None  # which shows where it was
-    finally:
-        with lock:
-            done.set()
-        dog.join()
+    def __init__(self, interrupter: Interrupter, thread: int) -> None:
+        self.interrupter, self.thread = interrupter, thread
+        self.began = time.monotonic()
+        self.newer = False
+        self.done = threading.Event()

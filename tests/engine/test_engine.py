@@ -15,12 +15,11 @@ from typing import Any
 
 import pytest
 
-from fastapi_hmr.engine import Broken, Built, Engine, Mechanisms, NeedsRestart, Unchanged
+from fastapi_hmr.engine import Broken, Built, Engine, Mechanisms, NeedsRestart, Outcome, Unchanged
 from fastapi_hmr.events import FileChange, ReloadLevel
 
 pytestmark = pytest.mark.timeout(240)
 
-type Outcome = Built | Unchanged | Broken | NeedsRestart
 UPDATES = Mechanisms(patch=False)
 
 
@@ -271,6 +270,25 @@ def test_reads_in_other_threads_are_not_the_importers(app: App) -> None:
     assert app.engine.records.importers("other") == {"main"}
 
 
+@pytest.mark.parametrize("optional", [False, True])
+def test_package_without_a_file_comes_with_its_first_module(app: App, optional: bool) -> None:
+    """Who looked for it in vain sees it: by then it has no more than a module somewhere below."""
+    new = "maybe" if optional else "surely"
+    plea = f"from {new}.deep.x import X\n"
+    plea = f"try:\n    {plea}except ImportError:\n    X = 0\n" if optional else plea
+    app.write(main="app = [0]\n")
+    app.start()
+    app.save(main=f"{plea}app = [X]\n", commit=optional)
+    assert app.target == [0]
+    (app.root / new / "deep").mkdir(parents=True)
+    created = app.root / new / "deep" / "x.py"
+    created.write_text("X = 1\n")
+    assert app.engine is not None
+    assert app.engine.concerns(created)
+    asyncio.run(app.engine.apply([FileChange("added", created)]))
+    assert app.target == [1]
+
+
 @pytest.mark.parametrize(
     "hang",
     ["while True: pass", "import time; time.sleep(1000)", "while True:\n    try: 1/0\n    except Exception: pass"],
@@ -286,6 +304,14 @@ def test_hanging_import_is_interrupted(app: App, hang: str) -> None:
     assert time.monotonic() - begun < 60
     assert app.target == [1]
     assert isinstance(app.save(a="A = 2\n"), Built)
+
+
+def test_slow_import_is_not_a_hanging_one(app: App) -> None:
+    """While nothing else can be served it has its time, and as much of it again at each later save."""
+    app.write(main="import time, a\ntime.sleep(0.7)\napp = [a.A]\n", a="A = 1\n")
+    assert isinstance(app.start(import_timeout=0.2), Built)
+    assert isinstance(app.save(a="A = 2\n"), Built)
+    assert app.target == [2]
 
 
 def test_running_thread_needs_a_new_process(app: App) -> None:

@@ -23,7 +23,7 @@ class Engine(WithPatches):
         module, _, attribute = entry.partition(":")
         path = serve_cold(module, attribute)
         self.engine._cold = [sys.executable, "-I", "-S", "-c", ASK, path]
-        self.engine._timeout = TIMEOUT_S
+        self.engine.watchdog._limit_s = TIMEOUT_S
 
 
 def serve_cold(module: str, attribute: str) -> str:
