@@ -99,6 +99,8 @@ class Shapes:
             raise UnknownShapeError
         count, annotations = code.co_argcount, call.__annotations__
         names = code.co_varnames[: count + code.co_kwonlyargcount]
+        if not names:
+            return code.co_flags & KINDS, 0, 0
         positional = call.__defaults__ or ()
         defaults = dict(
             zip(names[count - len(positional) : count], positional, strict=True), **call.__kwdefaults__ or {}

@@ -58,7 +58,7 @@ class Tracker:
         self._mechanisms = mechanisms
         self._thread = 0
         self._token: Token[Any] | None = None
-        self._reads: dict[str, set[tuple[int, str]]] = {}
+        self._reads: dict[str, set[tuple[Module, str]]] = {}
         self.process = Process(mechanisms)
         self.course = Course(records, self.process, self)
         self.influence = Influence(records, self, self.course)
@@ -199,7 +199,7 @@ class Tracker:
             self._import_probe(module)
             return
         reads = self._reads[record.name]
-        read = (address(module), name)
+        read = (module, name)
         if read in reads:
             return
         reads.add(read)
