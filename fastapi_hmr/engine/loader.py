@@ -9,7 +9,7 @@ from importlib.machinery import ModuleSpec, SourceFileLoader
 from types import CodeType, FrameType, ModuleType
 from typing import Any, NamedTuple, cast
 
-from fastapi_hmr.engine import bytecode, hmr
+from fastapi_hmr.engine import bytecode, disk, hmr
 from fastapi_hmr.engine.hmr import Module, SourceFile
 from fastapi_hmr.engine.record import Record
 from fastapi_hmr.engine.scopes import Words, words_in
@@ -36,6 +36,18 @@ class Codes:
     def __init__(self) -> None:
         self._known: dict[str, Known] = {}
         self._files: dict[str, SourceFile] = {}
+        self._read: dict[str, tuple[disk.Print, bytes]] = {}
+
+    def source(self, loader: SourceFileLoader) -> bytes:
+        """The present bytes of a loader's file, which is only read where they may have changed: that takes a while."""
+        path = loader.path
+        status = disk.status(path)
+        known = self._read.get(path)
+        if status is not None and known is not None and known[0] == status:
+            return known[1]
+        source = loader.get_data(path)
+        self._read[path] = status, source
+        return source
 
     def get(self, loader: SourceFileLoader, source: bytes) -> CodeType:
         """The code of a loader's file."""
@@ -84,7 +96,7 @@ class Loader(SourceFileLoader):
         module = cast("Module", module)
         tracker.order += 1
         with tracker.reading():
-            source = self.get_data(self.path)
+            source = self._codes.source(self)
         record = Record(self.name, self._file, module, tracker.order, source)
         tracker.begin(record)
         failed = True
