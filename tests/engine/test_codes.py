@@ -10,7 +10,6 @@ import pytest
 from fastapi_hmr.engine import disk
 from fastapi_hmr.engine.loader import Codes
 
-
 TICK_S = 0.05
 """Longer than the kernel's clock takes from one time to the next."""
 
