@@ -12,6 +12,7 @@ What is used beyond FastAPI's documented API stands in the ledger of `routes`.
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from operator import is_
 from threading import get_ident
 from typing import Any, Final, NamedTuple
 
@@ -71,7 +72,8 @@ class Analyses:
         self._active = False
         self._plain = {name: getattr(routing, name) for name in INSTEAD}
         self._either = {name: self._switched(self._plain[name], instead) for name, instead in INSTEAD.items()}
-        self._functions = {**self._either, **{name: getattr(routing, name) for name in MAKING}}
+        self._names = (*INSTEAD, *MAKING)
+        self._functions = [*self._either.values(), *(getattr(routing, name) for name in MAKING)]
         self._works: bool | None = None
         """Whether this version can do without; None until that was tried."""
         replace(self._route, "__init__", self._init())
@@ -94,8 +96,7 @@ class Analyses:
 
     def _undisturbed(self) -> bool:
         """Whether no tool has put a function of its own in between, to look at what is analysed."""
-        present = vars(self._routing)
-        return all(present.get(name) is function for name, function in self._functions.items())
+        return all(map(is_, map(vars(self._routing).get, self._names), self._functions))
 
     def _can_wait(self, endpoint: Callable[..., Any]) -> bool:
         if self._works is None and endpoint.__annotations__:

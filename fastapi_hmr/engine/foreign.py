@@ -14,6 +14,7 @@ from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, Final
 
 from fastapi_hmr.engine.hmr import MISSING
+from fastapi_hmr.engine.identity import address
 from fastapi_hmr.engine.record import Effect, Record, Records
 from fastapi_hmr.engine.state import OPAQUE, dunder
 
@@ -34,6 +35,15 @@ class Watched:
         self.containers = containers
         """Registries that hang on it, each with a copy."""
 
+    def as_seen(self) -> bool:
+        """Whether nothing has become of it."""
+        old, new = self.attributes, vars(self.obj)
+        return (
+            len(new) == len(old)
+            and all(map(is_, new.values(), old.values()))
+            and all(unchanged(held, before) for held, before in self.containers)
+        )
+
 
 class Foreign:
     """What first-party modules reach in libraries, and what became of it while they ran."""
@@ -53,11 +63,11 @@ class Foreign:
         for item in fromlist:
             value = vars(module).get(item, MISSING)
             if value is not MISSING:
-                record.library.add(id(value))
+                record.library.add(address(value))
                 todo.append(value)
         while todo:
             obj = todo.pop()
-            identity = id(obj)
+            identity = address(obj)
             if identity in reached:
                 continue
             if identity not in self._watched:  # which are worth it
@@ -96,13 +106,12 @@ class Foreign:
         """A first-party module has run: what it did."""
         for identity in self._reached.pop(record.name, ()):
             watched = self._watched[identity]
-            yield from self._attributes(record, watched)
-            yield from self._entries(record, watched)
+            if not watched.as_seen():  # nearly always it is
+                yield from self._attributes(record, watched)
+                yield from self._entries(record, watched)
 
     def _attributes(self, record: Record, watched: Watched) -> Iterator[Effect]:
         old, new = watched.attributes, vars(watched.obj)
-        if len(new) == len(old) and all(map(is_, new.values(), old.values())):
-            return
         for name in {**old, **new}:
             before, now = old.get(name, MISSING), new.get(name, MISSING)
             if before is now or dunder(name) or isinstance(now, ModuleType):
@@ -235,7 +244,7 @@ def containers(obj: Any) -> list[Any]:
         ):
             inner = getattr(value, "__dict__", None)
             if isinstance(inner, dict):
-                todo += [(item, depth - 1) for item in list(inner.values())]
+                todo += [(item, depth - 1) for name, item in list(inner.items()) if not dunder(str(name))]
     return list(found.values())
 
 

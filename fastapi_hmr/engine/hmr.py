@@ -21,7 +21,7 @@ Each entry has a test of the same number in tests/test_hmr_contract.py.
     at commit.
  9. `Derived(fn, context=)` and `.dirty`: the load computation. We enter it ourselves rather than call it, so
     that importing costs no more Python frames than a cold start does (chains of 200 modules).
-10. `HMR_CONTEXT.leaf`, `.enter(computation)`, `.fork()`, `.async_execution_context`: the running computation.
+10. `HMR_CONTEXT.leaf.current_computations`, `.fork()`, `.async_execution_context`: the running computation.
     Forked for the outermost import, so that reads in other threads and tasks are not taken for the module's.
 11. `reactivity.hmr.fs.fs_signals`, `track`: data files opened while importing. Not its `setup_fs_audithook`: each
     audit hook is called for a dozen events in every request.
@@ -262,9 +262,8 @@ def read_by(module: Module) -> Iterator[str]:
 
 def running(module: Module) -> AbstractContextManager[None]:
     """While inside, reads belong to this module's load computation."""
-    load = load_of(module)
-    load.dirty = False
-    return cast("AbstractContextManager[None]", HMR_CONTEXT.leaf.enter(load))
+    load_of(module).dirty = False
+    return extending(module)
 
 
 def isolate() -> Token[Any] | None:
@@ -291,6 +290,8 @@ def read_file(path: Path) -> None:
 def files_read(module: Module) -> list[Path]:
     """The files that this module's load opened, by hmr's signals."""
     signals = cast("dict[Path, Any]", fs.fs_signals)
+    if not signals:
+        return []
     if len(_paths) != len(signals):
         _paths.clear()
         _paths.update((signal, path) for path, signal in list(signals.items()))

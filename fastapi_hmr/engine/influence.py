@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from fastapi_hmr.engine.course import Course, Stack
 from fastapi_hmr.engine.hmr import MISSING, read_by
+from fastapi_hmr.engine.identity import address
 from fastapi_hmr.engine.record import NAME, Record, Records
 from fastapi_hmr.engine.state import ATOMIC, How, Seen, Walker, dunder, restore
 from fastapi_hmr.engine.trail import DICT, Trail
@@ -175,7 +176,7 @@ class Influence:
             value = globals_.get(name)
             if trail is not None:
                 trail.add(globals_, (lambda held: (held.get(name),),))
-            return {} if id(value) in record.library else walker.walk((value,), direct=True, trail=trail)
+            return {} if address(value) in record.library else walker.walk((value,), direct=True, trail=trail)
         own: list[Any] = []
         contents: list[Any] = [0]
         if trail is not None:
@@ -183,10 +184,14 @@ class Influence:
         for held, value in list(globals_.items()):
             if not dunder(held) and not isinstance(value, ModuleType):
                 contents += (held, value)
-                if type(value) not in ATOMIC and id(value) not in record.borrowed and id(value) not in record.library:
+                if (
+                    type(value) not in ATOMIC
+                    and address(value) not in record.borrowed
+                    and address(value) not in record.library
+                ):
                     own.append(value)
         found = walker.walk(own, direct=True, trail=trail)
-        found[id(globals_)] = (globals_, How.GLOBALS, tuple(contents))
+        found[address(globals_)] = (globals_, How.GLOBALS, tuple(contents))
         return found
 
     def _blame(self, record: Record, owner: str, changed: set[int]) -> None:
@@ -226,7 +231,7 @@ class Influence:
     def restore(self, owners: Iterable[Record]) -> None:
         """A failed edit: give back to the modules that were kept what the new code changed in them."""
         for record in owners:
-            seen = self._seen.get(id(record.globals))
+            seen = self._seen.get(address(record.globals))
             if seen is not None:
                 self._restore_globals(record, seen)
         walker = self._walker

@@ -6,31 +6,55 @@ import marshal
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.machinery import ModuleSpec, SourceFileLoader
-from types import CodeType, ModuleType
-from typing import Any, cast
+from types import CodeType, FrameType, ModuleType
+from typing import Any, NamedTuple, cast
 
-from fastapi_hmr.engine import bytecode, hmr
+from fastapi_hmr.engine import bytecode, disk, hmr
 from fastapi_hmr.engine.hmr import Module, SourceFile
 from fastapi_hmr.engine.record import Record
+from fastapi_hmr.engine.scopes import Words, words_in
+from fastapi_hmr.engine.straight import imports_in_a_row
 from fastapi_hmr.engine.tracking import Tracker
 
 
+class Known(NamedTuple):
+    """What is known of the code that some bytes compile to."""
+
+    source: bytes
+    marshalled: bytes
+    words: Words
+    rows: dict[int, int]
+
+
 class Codes:
-    """Compiled code by path and bytes: a module that runs again unchanged is not compiled again.
+    """Compiled code by path and bytes: a module that runs again unchanged is not compiled, or looked through, again.
 
     Kept is a copy: each execution has code objects of its own, by which its functions can be told from those of other
     generations.
     """
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[bytes, bytes]] = {}
+        self._known: dict[str, Known] = {}
+        self._files: dict[str, SourceFile] = {}
+        self._read: dict[str, tuple[disk.Print, bytes]] = {}
+
+    def source(self, loader: SourceFileLoader) -> bytes:
+        """The present bytes of a loader's file, which is only read where they may have changed: that takes a while."""
+        path = loader.path
+        status = disk.status(path)
+        known = self._read.get(path)
+        if status is not None and known is not None and known[0] == status:
+            return known[1]
+        source = loader.get_data(path)
+        self._read[path] = status, source
+        return source
 
     def get(self, loader: SourceFileLoader, source: bytes) -> CodeType:
         """The code of a loader's file."""
         path = loader.path
         known = self._known.get(path)
-        if known is not None and known[0] == source:
-            return cast("CodeType", marshal.loads(known[1]))  # noqa: S302 - our own copy
+        if known is not None and known.source == source:
+            return cast("CodeType", marshal.loads(known.marshalled))  # noqa: S302 - our own copy
         linecache.checkcache(path)
         cached = bytecode.read(path, source)
         code = None if cached is None else bytecode.load(cached, path)
@@ -38,8 +62,19 @@ class Codes:
             code = compile(source, path, "exec", dont_inherit=True)
             cached = marshal.dumps(code)
             bytecode.write(loader, path, source, cached)
-        self._known[path] = (source, cached)
+        self._known[path] = Known(source, cached, words_in(code), imports_in_a_row(code))
         return code
+
+    def file(self, path: str) -> SourceFile:
+        """A resolved path: one object for each, which keeps its parts and its hash once they are known."""
+        known = self._files.get(path)
+        if known is None:
+            known = self._files[path] = SourceFile(path)
+        return known
+
+    def known(self, path: str) -> Known:
+        """What is known of the code that was got last."""
+        return self._known[path]
 
 
 class Loader(SourceFileLoader):
@@ -49,7 +84,7 @@ class Loader(SourceFileLoader):
         super().__init__(fullname, path)
         self._tracker = tracker
         self._codes = codes
-        self._file = SourceFile(tracker.places.resolved(path))
+        self._file = codes.file(tracker.places.resolved(path))
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """Part of the import system: hmr's module object."""
@@ -61,15 +96,17 @@ class Loader(SourceFileLoader):
         module = cast("Module", module)
         tracker.order += 1
         with tracker.reading():
-            source = self.get_data(self.path)
+            source = self._codes.source(self)
         record = Record(self.name, self._file, module, tracker.order, source)
         tracker.begin(record)
         failed = True
         try:
             with hmr.running(module):
                 with tracker.reading():
-                    record.code = code = self._codes.get(self, source)
-                record.classes = mentions(code, "__subclasses__")
+                    code = self._codes.get(self, source)
+                known = self._codes.known(self.path)
+                record.runs(code, known.words, known.rows)
+                record.classes = "__subclasses__" in record.words().names
                 tracker.influence.subclasses |= record.classes
                 tracker.on_code(code)
                 exec(code, hmr.namespace(module))  # noqa: S102 - this is what a loader does
@@ -77,17 +114,6 @@ class Loader(SourceFileLoader):
             failed = False
         finally:
             tracker.end(record, failed=failed)
-
-
-def mentions(code: CodeType, name: str) -> bool:
-    """Whether a name occurs in some code, or in a function or class in it."""
-    todo = [code]
-    while todo:
-        current = todo.pop()
-        if name in current.co_names:
-            return True
-        todo += [const for const in current.co_consts if isinstance(const, CodeType)]
-    return False
 
 
 class Finder:
@@ -173,18 +199,17 @@ class ImportHook:
         level: int = 0,
     ) -> ModuleType:
         tracker = self._tracker
+        base = name if not level else absolute(name, globals or {}, level)
         stranger = globals is not None and globals.get("__name__") not in self._names
-        if stranger and not self.orphaned and (not tracker.stack or tracker.in_library()):
-            # By the thousand, when an app imports its framework, and in each request: only what first-party code asks
-            # for counts.
+        if stranger and not self.orphaned and (not tracker.stack or base in sys.modules or tracker.in_library()):
+            # By the thousand, when an app imports its framework and when that runs, and in each request: only what
+            # first-party code asks for counts.
             return self._original(name, globals, locals, fromlist or (), level)
         record = tracker.records.owner(globals)
-        if record is None and not level and name in sys.modules and not self.orphaned:
-            return self._original(name, globals, locals, fromlist or (), level)  # a library's own, by the thousand too
         tracked = tracker.tracks_here()
         if record is None and not tracked:
             return self._original(name, globals, locals, fromlist or (), level)
-        base = name if not level else absolute(name, globals or {}, level)
+        frame = self._among_statements(record) if tracked and locals is globals else None
         if record is not None:
             self._note(record, base, plain=not fromlist)
         if self.orphaned:
@@ -197,6 +222,13 @@ class ImportHook:
         finally:
             if record is not None:
                 self._note_names(record, base, fromlist or (), tracked=tracked)
+                if frame is not None:
+                    tracker.straight.leaves(record, frame)
+
+    def _among_statements(self, record: Record | None) -> FrameType | None:
+        """The frame of the module's own code, where it is that which imports."""
+        frame = sys._getframe(2)  # noqa: SLF001 - who imports
+        return frame if record is not None and self._tracker.straight.enters(record, frame) else None
 
     def _note(self, record: Record, base: str, *, plain: bool) -> None:
         if plain:

@@ -16,6 +16,7 @@ from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from types import CodeType, FrameType
 
 from fastapi_hmr.engine.cache_reads import CacheReads
+from fastapi_hmr.engine.identity import address
 from fastapi_hmr.engine.patch_caches import Cache, Caches
 from fastapi_hmr.engine.scopes import functions_in, nested
 from fastapi_hmr.engine.sensors import questions
@@ -44,7 +45,7 @@ class RunRecord:
         self._called = _CodeSet()
         self._held = _CodeSet()
         self._watched = _CodeSet()
-        self._questions = {id(code): (code, argument) for code, argument in questions()}
+        self._questions = {address(code): (code, argument) for code, argument in questions()}
         self._caches = Caches()
         self.cache_reads = CacheReads(self._watched.__contains__)
         self._sources_read: set[str] = set()
@@ -180,7 +181,7 @@ class RunRecord:
             sys.monitoring.set_local_events(self._tool, code, sys.monitoring.events.PY_START)
 
     def _on_call(self, code: CodeType, _offset: int) -> object:
-        question = self._questions.get(id(code))
+        question = self._questions.get(address(code))
         if question is not None:
             frame = sys._getframe(1)  # noqa: SLF001 - the frame that this event is about
             self.cache_reads.note(frame.f_locals.get(question[1]), frame.f_back)
@@ -214,10 +215,7 @@ class _CodeReference(weakref.ref[CodeType]):
     """A reference that knows the identity of what it referred to."""
 
     __slots__ = ("key",)
-
-    def __init__(self, code: CodeType, callback: Callable[["_CodeReference"], object]) -> None:
-        super().__init__(code, callback)  # type: ignore[call-arg]  # a plain ref's __init__ takes what its __new__ takes
-        self.key = id(code)
+    key: int
 
 
 class _CodeSet:
@@ -232,15 +230,16 @@ class _CodeSet:
         self._references = references
 
     def add(self, code: CodeType) -> None:
-        key = id(code)
+        key = address(code)
         if key not in self._references:
-            self._references[key] = _CodeReference(code, self._forget)
+            reference = self._references[key] = _CodeReference(code, self._forget)
+            reference.key = key
 
     def __len__(self) -> int:
         return len(self._references)
 
     def __contains__(self, code: object) -> bool:
-        return id(code) in self._references
+        return address(code) in self._references
 
     def __iter__(self) -> Iterator[CodeType]:
         return (code for reference in list(self._references.values()) if (code := reference()) is not None)

@@ -62,8 +62,11 @@ class Process:
         """What happened until now is charged to nobody (any more); `only`: of what these probes see."""
         if only is None:
             self._adapt()
-        with self._looking():
+        before, self.looking = self.looking, True  # twice for each module: no context manager
+        try:
             taken = {name: self._probes[name].take() for name in (self._probes if only is None else only)}
+        finally:
+            self.looking = before
         self._mark = taken if only is None else {**self._mark, **taken}
 
     @contextmanager

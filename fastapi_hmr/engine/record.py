@@ -8,6 +8,7 @@ from types import CodeType
 from typing import Any
 
 from fastapi_hmr.engine.hmr import Module, namespace, readers
+from fastapi_hmr.engine.scopes import Words, words_in
 
 NAME = "name"
 FILE = "file"
@@ -109,8 +110,10 @@ class Record:
         """It ran more than once for one generation: after a failure, for each of its importers."""
         self.classes = False
         """Whether its code asks for `__subclasses__`."""
-        self._words: tuple[CodeType, frozenset[str], frozenset[Any]] | None = None
-        """The names and the plain constants in some code of this module, looked up once."""
+        self.rows: Mapping[int, int] = {}
+        """Where in its code an import is, by where the one is that leads straight to it."""
+        self._words: tuple[CodeType, Words] | None = None
+        """What is said in some code of this module, looked up once."""
 
     def inherit(self, earlier: "Record") -> None:
         """The module ran before in this process: it failed and was tried again, or the app reloaded it.
@@ -129,22 +132,18 @@ class Record:
         """The module's namespace."""
         return namespace(self.module)
 
-    def words(self) -> tuple[frozenset[str], frozenset[Any]]:
+    def runs(self, code: CodeType, words: Words, rows: Mapping[int, int]) -> None:
+        """Its code is known, what is said in it, and which of its imports follow each other."""
+        self.code, self._words, self.rows = code, (code, words), rows
+
+    def words(self) -> Words:
         """All names and plain constants in its code."""
         if self.code is None:
-            return frozenset(), frozenset()
+            return Words(frozenset(), frozenset())
         known = self._words  # kept here, so that it goes when the record goes
         if known is None or known[0] is not self.code:
-            names: set[str] = set()
-            constants: set[Any] = set()
-            todo = [self.code]
-            while todo:
-                code = todo.pop()
-                names.update(code.co_names)
-                constants.update(const for const in code.co_consts if type(const) in {str, int, bytes})
-                todo += [const for const in code.co_consts if isinstance(const, CodeType)]
-            known = self._words = (self.code, frozenset(names), frozenset(constants))
-        return known[1], known[2]
+            known = self._words = (self.code, words_in(self.code))
+        return known[1]
 
     def mentions(self, words: Iterable[frozenset[str]]) -> bool:
         """Whether of each of these one is a name or a plain constant in its code."""

@@ -1,8 +1,9 @@
-"""The code objects inside a code object, and which of them are functions'."""
+"""The code objects inside a code object, which of them are functions', and the words that occur in them."""
 
 from collections.abc import Iterator
 from inspect import CO_OPTIMIZED
 from types import CodeType
+from typing import Any, NamedTuple
 
 _INNER_SCOPES = frozenset({"<genexpr>", "<listcomp>", "<setcomp>", "<dictcomp>"})
 
@@ -29,3 +30,21 @@ def scopes_in(code: CodeType) -> Iterator[CodeType]:
 def functions_in(code: CodeType) -> Iterator[CodeType]:
     """Yield the code of every function at any depth below `code`."""
     return filter(is_function, scopes_in(code))
+
+
+class Words(NamedTuple):
+    """What some code, and all that is nested in it, can say."""
+
+    names: frozenset[str]
+    constants: frozenset[Any]
+    """The plain ones."""
+
+
+def words_in(code: CodeType) -> Words:
+    """All names and plain constants in some code."""
+    names: set[str] = set()
+    constants: set[Any] = set()
+    for scope in (code, *scopes_in(code)):
+        names.update(scope.co_names)
+        constants.update(const for const in scope.co_consts if type(const) in {str, int, bytes})
+    return Words(frozenset(names), frozenset(constants))

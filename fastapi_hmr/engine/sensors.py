@@ -11,6 +11,7 @@ from types import CodeType, FrameType
 from typing import Any, Protocol
 
 from fastapi_hmr import audit
+from fastapi_hmr.engine.identity import address
 
 TOOL = "fastapi-hmr"
 
@@ -62,9 +63,11 @@ class Monitor:
         self._senses = senses
         self._sources = sources
         """The names of first-party files: asked for each function that starts, a library's too."""
-        self._questions = {id(code): (code, argument) for code, argument in questions()}
+        self._questions = {address(code): (code, argument) for code, argument in questions()}
         asking: tuple[Any, ...] = (type(os.environ).__getitem__, type(os.environ).__iter__)
-        self._environ = frozenset(id(each.__code__) for each in asking)
+        self._environ = frozenset(address(each.__code__) for each in asking)
+        codes = (*(code for code, _ in self._questions.values()), *(each.__code__ for each in asking))
+        self._names = frozenset(code.co_name for code in codes)
         self._tool: int | None = None
         self._on = False
 
@@ -106,16 +109,18 @@ class Monitor:
     def _on_start(self, code: CodeType, _offset: int) -> object:
         if code.co_filename in self._sources and self._senses.on_call(code):
             return None
-        question = self._questions.get(id(code))
+        if code.co_name not in self._names:
+            return sys.monitoring.DISABLE  # a library's function: its first call is the last we hear of
+        question = self._questions.get(address(code))
         if question is not None:
             frame = sys._getframe(1)  # noqa: SLF001 - the only way to the arguments
             self._senses.on_probe(frame.f_locals.get(question[1]), frame)
             return None
-        if id(code) in self._environ:
+        if address(code) in self._environ:
             frame = sys._getframe(1)  # noqa: SLF001 - as above
             self._senses.on_environ(frame.f_locals.get("key"), frame)
             return None
-        return sys.monitoring.DISABLE  # a library's function: its first call is the last we hear of
+        return sys.monitoring.DISABLE
 
 
 class Audit:

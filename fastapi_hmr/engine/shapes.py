@@ -14,6 +14,8 @@ from enum import Enum
 from types import EllipsisType, FunctionType, ModuleType, NoneType, UnionType
 from typing import Any, Final
 
+from fastapi_hmr.engine.identity import address
+
 type Shape = tuple[Any, ...]
 
 ATOMS: Final = frozenset((str, int, float, bool, bytes, NoneType, EllipsisType))
@@ -50,10 +52,15 @@ class Shapes:
         self._models = 0
         """How many models were looked at."""
         self._calls: dict[int, tuple[object, Shape]] = {}
+        self._types: dict[int, tuple[object, tuple[str, str, int]]] = {}
+        self._complete: dict[int, tuple[object, Shape]] = {}
+        """Models."""
 
     def forget(self) -> None:
         """Hold nothing."""
         self._calls.clear()
+        self._types.clear()
+        self._complete.clear()
 
     def of(self, path: str, endpoint: Callable[..., Any], options: dict[str, Any]) -> Shape | None:
         """The shape of a route, from what `APIRoute` is made with; None where it has none."""
@@ -62,7 +69,7 @@ class Shapes:
         try:
             model = options.get("response_model", EMPTY)
             shape = (
-                tuple(sorted(re.findall("{(.*?)}", path))),
+                tuple(sorted(re.findall("{(.*?)}", path))) if "{" in path else (),
                 self._call(endpoint, 0),
                 self._returned(endpoint) if isinstance(model, self._placeholder) else self._annotation(model),
                 self._value(options.get("status_code")),
@@ -75,9 +82,9 @@ class Shapes:
         return shape
 
     def _call(self, call: Any, depth: int) -> Shape:
-        known = self._calls.get(id(call))
+        known = self._calls.get(address(call))
         if known is None:
-            known = self._calls[id(call)] = call, self._called(call, depth)
+            known = self._calls[address(call)] = call, self._called(call, depth)
         return known[1]
 
     def _called(self, call: Any, depth: int) -> Shape:
@@ -92,6 +99,8 @@ class Shapes:
             raise UnknownShapeError
         count, annotations = code.co_argcount, call.__annotations__
         names = code.co_varnames[: count + code.co_kwonlyargcount]
+        if not names:
+            return code.co_flags & KINDS, 0, 0
         positional = call.__defaults__ or ()
         defaults = dict(
             zip(names[count - len(positional) : count], positional, strict=True), **call.__kwdefaults__ or {}
@@ -164,18 +173,25 @@ class Shapes:
             return (one,)
         if type(one) is not self._metaclass:
             return (self._library(one),)
-        own = one.__get_pydantic_core_schema__.__func__ is self._own_schema
-        if not own or not one.__pydantic_complete__ or one.__pydantic_root_model__:
-            raise UnknownShapeError
+        known = self._complete.get(address(one))
+        if known is None:
+            own = one.__get_pydantic_core_schema__.__func__ is self._own_schema
+            if not own or not one.__pydantic_complete__ or one.__pydantic_root_model__:
+                raise UnknownShapeError
+            # It has its schema: what is in it makes no difference.
+            known = self._complete[address(one)] = one, ("model", one.__module__, one.__qualname__)
         self._models += 1
-        return ("model", one.__module__, one.__qualname__)  # it has its schema: what is in it makes no difference
+        return known[1]
 
     def _library(self, one: Any) -> tuple[str, str, int]:
         """A class that is the same one after a reload."""
-        module, name = sys.modules.get(one.__module__), one.__name__
-        if type(module) is not ModuleType or module.__dict__.get(name) is not one:
-            raise UnknownShapeError
-        return one.__module__, name, id(one)
+        known = self._types.get(address(one))
+        if known is None:
+            module, name = sys.modules.get(one.__module__), one.__name__
+            if type(module) is not ModuleType or module.__dict__.get(name) is not one:
+                raise UnknownShapeError
+            known = self._types[address(one)] = one, (one.__module__, name, address(one))
+        return known[1]
 
     def _said(self, said: Any, *, plainly: bool = False) -> Shape:
         """What is said about a parameter: a field, a constraint.

@@ -14,6 +14,7 @@ from operator import is_
 from typing import Any, Final
 
 from fastapi_hmr.engine.hmr import MISSING, Module
+from fastapi_hmr.engine.identity import address
 from fastapi_hmr.engine.trail import Live, Trail, views_of
 
 ATOMIC: Final = frozenset(
@@ -109,7 +110,8 @@ class Walker:
                 todo.append((value, looker, DEPTH, direct))
         while todo and len(found) <= LIMIT:
             value, looker, depth, held = todo.pop()
-            if id(value) in found:
+            key = address(value)
+            if key in found:
                 continue
             seen = looker(self, value, held)
             if trail is not None and (seen is not None or looker is not _function):
@@ -117,7 +119,7 @@ class Walker:
             if seen is None:
                 continue
             how, contents, below, ours = seen
-            found[id(value)] = (value, how, contents)
+            found[key] = (value, how, contents)
             for child in below:
                 kind = type(child)
                 looker = kinds[kind] if kind in kinds else self._classify(kind)

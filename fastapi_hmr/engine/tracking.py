@@ -13,6 +13,7 @@ from fastapi_hmr.engine import disk, hmr
 from fastapi_hmr.engine.course import Course
 from fastapi_hmr.engine.foreign import Foreign
 from fastapi_hmr.engine.hmr import MISSING, STATIC, Module
+from fastapi_hmr.engine.identity import address
 from fastapi_hmr.engine.influence import Influence
 from fastapi_hmr.engine.mechanisms import Mechanisms
 from fastapi_hmr.engine.places import Places, real
@@ -20,10 +21,12 @@ from fastapi_hmr.engine.process import Process
 from fastapi_hmr.engine.record import ENVIRON, FILE, LISTING, NAME, PROBE, Record, Records
 from fastapi_hmr.engine.sensors import Audit, Monitor, path_of
 from fastapi_hmr.engine.state import ATOMIC
+from fastapi_hmr.engine.straight import Straight
 
 NAMESPACE = frozenset(("__dict__", "vars"))
 """What code calls a module's namespace by."""
-BOOTSTRAP = "<frozen importlib._bootstrap>"
+BOOTSTRAP = vars(sys.modules["_frozen_importlib"])
+"""The namespace of the import system."""
 
 
 class Tracker:
@@ -55,10 +58,11 @@ class Tracker:
         self._mechanisms = mechanisms
         self._thread = 0
         self._token: Token[Any] | None = None
-        self._reads: dict[str, set[tuple[int, str]]] = {}
+        self._reads: dict[str, set[tuple[Module, str]]] = {}
         self.process = Process(mechanisms)
         self.course = Course(records, self.process, self)
         self.influence = Influence(records, self, self.course)
+        self.straight = Straight()
         self.foreign = Foreign(records, self.process.adapted)
         self.monitor = Monitor(self, records.files)
         self._audit = Audit(self)
@@ -98,7 +102,9 @@ class Tracker:
             return
         if not self.stack:
             self._open()
-        self.process.charge(self.stack[-1] if self.stack else None)
+        if not (self.straight.now and self.monitor.works):
+            self.process.charge(self.stack[-1] if self.stack else None)
+        self.straight.begins(record)
         self.records.add(record)
         self.course.reached.add(record.name)
         self.influence.renewed(record.name)
@@ -118,6 +124,7 @@ class Tracker:
         self.process.charge(record)
         if self._mechanisms.foreign:
             self.process.note(record, self.foreign.end(record))
+        self.straight.looked()
         self.stack.pop()
         self._reads.pop(record.name, None)
         if self.stack:
@@ -138,6 +145,7 @@ class Tracker:
         """While inside, what happens belongs to a module that has run already: its factory is called."""
         self._open()
         self.process.mark()
+        self.straight.stirred()
         self._push(record)
         try:
             with hmr.extending(record.module):
@@ -191,7 +199,7 @@ class Tracker:
             self._import_probe(module)
             return
         reads = self._reads[record.name]
-        read = (id(module), name)
+        read = (module, name)
         if read in reads:
             return
         reads.add(read)
@@ -199,7 +207,7 @@ class Tracker:
         if isinstance(value, Module):
             self.records.note(record, NAME, hmr.namespace(value)["__name__"])
         elif type(value) not in ATOMIC and value is not MISSING:
-            record.borrowed.add(id(value))
+            record.borrowed.add(address(value))
             if self._mechanisms.state:
                 self.influence.read(record, hmr.namespace(module)["__name__"], name, value)
 
@@ -220,7 +228,7 @@ class Tracker:
 
     def _import_probe(self, module: Module) -> None:
         """The import system asks a loaded module for its `__spec__`: importlib.import_module()."""
-        if sys._getframe(3).f_code.co_filename == BOOTSTRAP:  # noqa: SLF001 - who asks
+        if sys._getframe(3).f_globals is BOOTSTRAP:  # noqa: SLF001 - who asks
             name = hmr.namespace(module)["__name__"]
             for record in self._first_party_frames(sys._getframe(3)):  # noqa: SLF001 - as above
                 self.statement(record, name)
@@ -248,10 +256,12 @@ class Tracker:
         Its functions are called by the thousand, and none of them is first-party.
         """
         self.monitor.off()
+        self.straight.stirred()
         try:
             with self.process.library_import(self.stack[-1]):
                 yield
         finally:
+            self.straight.stirred()
             self._listen()
             self.on_library()
 
@@ -267,6 +277,8 @@ class Tracker:
     def on_call(self, code: CodeType) -> bool:
         """Part of sensors.Senses."""
         owners = self.records.from_file(code.co_filename) if self.records.is_source(code.co_filename) else ()
+        if owners:
+            self.straight.stirred()
         for owner in owners:
             if self.tracks_here() and owner is not self.stack[-1] and self._mechanisms.state:
                 self.influence.ask(self.stack[-1], owner.name)
@@ -346,14 +358,17 @@ class Tracker:
         top = self.stack[-1]
         owner, globals_of_top = self.records.owner, top.globals
         found = {top: None}
+        strange: object = None
         while frame is not None:
             globals_ = frame.f_globals
             if globals_ is globals_of_top:
                 if frame.f_code.co_name == "<module>":
                     break
-            else:
+            elif globals_ is not strange:  # calls within one library follow each other
                 record = owner(globals_)
-                if record is not None:
+                if record is None:
+                    strange = globals_
+                else:
                     if frame.f_code.co_name == "<module>":
                         break
                     found[record] = None

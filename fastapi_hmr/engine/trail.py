@@ -8,6 +8,7 @@ the very same objects in the same places, a second walk would find what the firs
 import types
 from collections import deque
 from collections.abc import Callable, Iterable, Sized
+from itertools import chain
 from operator import is_
 from typing import Any, Final, Protocol
 
@@ -79,7 +80,10 @@ class Trail:
     """What one walk came past."""
 
     def __init__(self) -> None:
-        self._steps: list[tuple[Live, Any, tuple[Any, ...]]] = []
+        self._steps: list[tuple[Live, Any]] = []
+        self._sizes: list[int] = []
+        self._then: list[Any] = []
+        """What all steps showed, one after the other: a trail is compared as a whole, for it is compared often."""
         self._whole = True
 
     def add(self, value: Any, views: tuple[Live, ...] | None) -> None:
@@ -87,17 +91,18 @@ class Trail:
         if views is None:
             self._whole = False
         elif self._whole:
-            self._steps += [(live, value, tuple(live(value))) for live in views]
+            for live in views:
+                then = tuple(live(value))
+                self._steps.append((live, value))
+                self._sizes.append(len(then))
+                self._then += then
 
     def same(self) -> bool:
         """Whether a walk would find now what it found then."""
         if not self._whole:
             return False
-        for live, value, then in self._steps:
-            now = live(value)
-            if len(now) != len(then) or not all(map(is_, now, then)):
-                return False
-        return True
+        now = [live(value) for live, value in self._steps]
+        return list(map(len, now)) == self._sizes and all(map(is_, chain.from_iterable(now), self._then))
 
 
 def views_of(kind: type, *, slots: bool) -> tuple[Live, ...] | None:

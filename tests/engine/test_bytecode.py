@@ -6,11 +6,13 @@ import sys
 from importlib.machinery import SourceFileLoader
 from importlib.util import cache_from_source
 from pathlib import Path
+from types import CodeType
 
 import pytest
 
 from fastapi_hmr.engine import bytecode
 from fastapi_hmr.engine.loader import Codes
+from fastapi_hmr.engine.scopes import Words, words_in
 
 HOUR_AGO = 3600
 
@@ -100,3 +102,22 @@ def test_bytecode_is_not_written_where_it_is_not_wanted(source: Path, monkeypatc
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     assert value(source) == 1
     assert not Path(cache_from_source(str(source))).exists()
+
+
+def test_what_is_said_in_a_module_is_looked_up_once(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often it runs again unchanged."""
+    looked: list[str] = []
+
+    def counted(code: CodeType) -> Words:
+        looked.append(code.co_filename)
+        return words_in(code)
+
+    monkeypatch.setattr("fastapi_hmr.engine.loader.words_in", counted)
+    codes, file = Codes(), SourceFileLoader("shop", str(source))
+    for _ in range(3):
+        code = codes.get(file, source.read_bytes())
+    assert looked == [str(source)]
+    assert codes.known(str(source)).words == words_in(code)
+    source.write_text("ANOTHER = 2")
+    codes.get(file, source.read_bytes())
+    assert "ANOTHER" in codes.known(str(source)).words.names
