@@ -192,7 +192,7 @@ class Tracker:
             return
         reads = self._reads[record.name]
         read = (id(module), name)
-        if read in reads:
+        if read in reads and not self.influence.early.waiting():
             return
         reads.add(read)
         hmr.track(module, name)
@@ -200,13 +200,13 @@ class Tracker:
             self.records.note(record, NAME, hmr.namespace(value)["__name__"])
         elif type(value) not in ATOMIC and value is not MISSING:
             record.borrowed.add(id(value))
-            if self._mechanisms.state:
-                self.influence.read(record, hmr.namespace(module)["__name__"], name, value)
+        if self._mechanisms.state:
+            self.influence.read(record, hmr.namespace(module)["__name__"], name, value, sys._getframe(2))  # noqa: SLF001 - who asks
 
     def _on_namespace(self, record: Record, module: Module, frame: FrameType) -> None:
         """First-party code takes the whole namespace, `vars(module)`, and may write into it: `import *` does not."""
         if not NAMESPACE.isdisjoint(frame.f_code.co_names) and self.records.owner(frame.f_globals) is not None:
-            self.influence.look(record, (hmr.namespace(module)["__name__"], None))
+            self.influence.read_all(record, hmr.namespace(module)["__name__"], frame)
 
     def on_write(self, module: Module, name: str, value: object) -> None:
         """Part of hmr.Observer."""
@@ -234,6 +234,8 @@ class Tracker:
             record.statements[name] = None
         self.records.note(record, NAME, name)
         if self.stack:
+            for running in self.stack:
+                self.influence.early.settle(running, sys._getframe(1))  # noqa: SLF001 - how far it has come
             self.course.reach(name)
 
     def in_library(self) -> bool:
@@ -267,11 +269,21 @@ class Tracker:
     def on_call(self, code: CodeType) -> bool:
         """Part of sensors.Senses."""
         owners = self.records.from_file(code.co_filename) if self.records.is_source(code.co_filename) else ()
-        for owner in owners:
-            if self.tracks_here() and owner is not self.stack[-1] and self._mechanisms.state:
-                self.influence.ask(self.stack[-1], owner.name)
-                self.influence.look(self.stack[-1], (owner.name, None))
+        if owners and self.tracks_here() and self._mechanisms.state:
+            self._called(code, owners, sys._getframe(2).f_globals)  # noqa: SLF001 - the function's own frame
         return bool(owners)
+
+    def _called(self, code: CodeType, owners: Iterable[Record], globals_: dict[str, Any]) -> None:
+        record = self.stack[-1]
+        calls, call = self._reads[record.name], (id(code), "")
+        if call in calls:
+            return
+        calls.add(call)
+        for owner in owners:
+            if owner is record:
+                self.influence.early.calls_own(record, code)
+            else:
+                self.influence.called(record, owner, code, lives=owner.globals is globals_)
 
     def on_probe(self, path: Any, frame: FrameType) -> None:
         """Part of sensors.Senses."""
