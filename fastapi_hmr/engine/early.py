@@ -23,9 +23,9 @@ class Early:
         """Kept modules of which something was seen too early, and those that saw it."""
         self._kept: frozenset[Record] = frozenset()
         """Those that are there in this pass from the beginning: earlier passes have run some of them."""
-        self._index = Index()
-        self._ahead: list[str] = []
-        """Those that changed something; the last one is not reached yet."""
+        self._index: Index | None = None
+        self._passed = 0
+        """How many of those that changed something are known to be reached."""
         self._held: defaultdict[str, dict[str, Key]] = defaultdict(dict)
         """What running modules name and have not used yet, by module and by the name that they have for it."""
         self._uses: dict[str, Uses] = {}
@@ -34,23 +34,29 @@ class Early:
         """The entry is about to be imported: a cold start would have run nothing yet."""
         self._kept = frozenset(self._records.values())
         self.names.clear()
-        self._index = Index(self._kept)
-        self._ahead = list(self._index.modules)
+        self._index, self._passed = None, 0
         self._held.clear()
         self._uses.clear()
 
+    @property
+    def index(self) -> Index:
+        """What kept modules changed; made when it is first asked for."""
+        if self._index is None:
+            self._index = Index(self._kept)
+        return self._index
+
     def waiting(self) -> bool:
         """Whether there are changes that a cold start would not have come to by now."""
-        ahead = self._ahead
-        while ahead and ahead[-1] in self._course.reached:
-            ahead.pop()
-        return bool(ahead)
+        modules, reached = self.index.modules, self._course.reached
+        while self._passed < len(modules) and modules[self._passed] in reached:
+            self._passed += 1
+        return self._passed < len(modules)
 
     def begins(self, record: Record) -> None:
         """A module's code is about to run."""
-        if self._index.library and self.waiting():
+        if self.waiting() and self.index.library:
             names, constants = record.words()
-            for name in self._index.library & (names | constants):
+            for name in self.index.library & (names | constants):
                 self._held[record.name][name] = (LIBRARY, name)
 
     def read(self, record: Record, key: Key, frame: FrameType) -> None:
@@ -71,7 +77,7 @@ class Early:
             self._meet(record, owner)
         if self.waiting():
             heirs = record.classes or "__subclasses__" in code.co_names
-            library = [(LIBRARY, name) for name in self._index.library & words(code)]
+            library = [(LIBRARY, name) for name in self.index.library & words(code)]
             for key in ((owner.name, None), *borrowed(owner, code), *library):
                 self._tell(record, self._seen(key, heirs=heirs))
 
@@ -120,7 +126,7 @@ class Early:
         """Kept modules that changed something below `key`, and would not have done so yet."""
         if not self.waiting():
             return set()
-        found = self._index.seen(key, self._sight, heirs=heirs) - self._course.reached
+        found = self.index.seen(key, self._sight, heirs=heirs) - self._course.reached
         return {name for name in found if self._records.get(name) in self._kept}
 
     def _held_as(self, record: Record, key: Key, frame: FrameType) -> str | None:

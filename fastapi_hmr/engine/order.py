@@ -31,6 +31,14 @@ def cold_order(records: Mapping[str, Record], entry: str) -> dict[str, int]:
     return found
 
 
+def alike(before: Mapping[str, Record], now: Mapping[str, Record]) -> bool:
+    """Whether the same modules made the same import statements in the same order."""
+    return before.keys() == now.keys() and all(
+        record is before[name] or list(record.statements) == list(before[name].statements)
+        for name, record in now.items()
+    )
+
+
 def reordered(
     before: Mapping[str, Record],
     now: Mapping[str, Record],
@@ -45,6 +53,8 @@ def reordered(
     write the same thing of the process (`writers`), of which the last one's stays; or one `depends` on whether what
     another changed was there already.
     """
+    if alike(before, now):
+        return set()
     kept = set(kept)
     filled, written = _filled(now, kept), [kept.intersection(names) for names in writers]
     marking = [name for name in kept if now[name].marks or now[name].effects]
