@@ -131,7 +131,7 @@ class Early:
 
     def _held_as(self, record: Record, key: Key, frame: FrameType) -> str | None:
         code = record.code
-        if code is None or frame.f_code is not code or key[1] is None:
+        if code is None or frame.f_code is not code or key[1] is None or self.index.rebound(key):
             return None
         return self._uses_of(record, code).held_as(frame.f_lasti, key[1])
 

@@ -55,6 +55,10 @@ class Index:
             if isinstance(mark, tuple) and isinstance(mark[0], str):
                 self._names[mark[0]].append(mark)
 
+    def rebound(self, key: Key) -> bool:
+        """Whether the name itself stands for something else since: to import it is to look at that."""
+        return key in self._marks
+
     def seen(self, key: Key, sight: Callable[[Key], Collection[int]], *, heirs: bool) -> set[str]:
         """Who changed something that can be seen from `key`, where `sight` finds objects."""
         owner, name = key

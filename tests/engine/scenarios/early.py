@@ -155,6 +155,18 @@ SCENARIOS = [
             {"write": {"user.py": "from kept import ITEMS as I\nV = [3, len(globals()['I'])]\n"}},
             {"write": {"user.py": "from kept import ITEMS as I\nV = [4, *(len(x) for x in [I])]\n"}},
             {"write": {"user.py": "from kept import ITEMS as I\nV = I\n"}},
+            {
+                "name": "the name stands for something else",
+                "write": {
+                    "more.py": "import kept\nkept.count = lambda items: 'more'\n",
+                    "user.py": "from kept import count\nclass V:\n    def __str__(self): return str(count([]))\nV = V()\n",
+                },
+            },
+            {
+                "write": {
+                    "user.py": "from kept import count\nclass V:\n    def __str__(self): return str([count([])])\nV = V()\n"
+                },
+            },
         ],
     },
     {
