@@ -1,7 +1,7 @@
 """Early: whether a running module comes to see what kept ones did before a cold start would have reached those."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from types import CodeType, FrameType
 
 from fastapi_hmr.engine.course import Course
@@ -29,14 +29,17 @@ class Early:
         self._held: defaultdict[str, dict[str, Key]] = defaultdict(dict)
         """What running modules name and have not used yet, by module and by the name that they have for it."""
         self._uses: dict[str, Uses] = {}
+        self._sights: dict[Key, Collection[int]] = {}
+        """At the end of the pass, when nothing changes any more."""
 
-    def begin_pass(self) -> None:
-        """The entry is about to be imported: a cold start would have run nothing yet."""
-        self._kept = frozenset(self._records.values())
+    def begin_pass(self, kept: Iterable[Record]) -> None:
+        """A pass begins, with these modules there already: a cold start would have run none of them yet."""
+        self._kept = frozenset(kept)
         self.names.clear()
         self._index, self._passed = None, 0
         self._held.clear()
         self._uses.clear()
+        self._sights.clear()
 
     @property
     def index(self) -> Index:
@@ -101,14 +104,20 @@ class Early:
                 self._use(record, name)
 
     def depends(self, reader: Record, writer: Record) -> bool:
-        """Whether what one of two kept modules made depends on which of them runs first."""
+        """Whether what one of two kept modules made depends on which of them runs first: asked when the pass is over."""
         if (writer.name, None) in reader.asked or not writer.marks.keys().isdisjoint(reader.marks):
             return True
         index = Index((writer,))
         names, constants = reader.words() if index.library else (frozenset[str](), frozenset())
         if not index.library.isdisjoint(names | constants):
             return True
-        return any(index.seen(key, self._sight, heirs=True) for key in reader.asked)
+        return bool(writer.marks) and any(index.seen(key, self._sight_at_end, heirs=True) for key in reader.asked)
+
+    def _sight_at_end(self, key: Key) -> Collection[int]:
+        found = self._sights.get(key)
+        if found is None:
+            found = self._sights[key] = self._sight(key)
+        return found
 
     def _use(self, record: Record, name: str) -> None:
         self._tell(record, self._seen(self._held[record.name].pop(name), heirs=record.classes))

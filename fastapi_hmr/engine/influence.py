@@ -46,7 +46,7 @@ class Influence:
         self._trails.clear()
         self._old = frozenset(self._records.values())
         self.subclasses = any(record.classes for record in self._old)
-        self.begin_pass()
+        self.early.begin_pass(())
 
     @property
     def subclasses(self) -> bool:
@@ -62,7 +62,7 @@ class Influence:
 
     def begin_pass(self) -> None:
         """The entry is about to be imported: a cold start would have run nothing yet."""
-        self.early.begin_pass()
+        self.early.begin_pass(self._records.values())
 
     def called(self, record: Record, owner: Record, code: CodeType, *, lives: bool) -> None:
         """The running module calls a function of another, which may change its state or tell it."""

@@ -37,7 +37,7 @@ class Index:
 
     def __init__(self, records: Iterable[Record] = ()) -> None:
         self._marks: defaultdict[Mark, list[str]] = defaultdict(list)
-        self._names: defaultdict[str, list[Mark]] = defaultdict(list)
+        self._names: defaultdict[str | int, list[Mark]] = defaultdict(list)
         self.library: set[str] = set()
         """Names by which they set something of a library's."""
         self.modules: list[str] = []
@@ -52,7 +52,7 @@ class Index:
                 self._marks[mark].append(record.name)
 
         for mark in self._marks:
-            if isinstance(mark, tuple) and isinstance(mark[0], str):
+            if isinstance(mark, tuple):
                 self._names[mark[0]].append(mark)
 
     def rebound(self, key: Key) -> bool:
@@ -63,8 +63,8 @@ class Index:
         """Who changed something that can be seen from `key`, where `sight` finds objects."""
         owner, name = key
         found: set[Mark] = {key} if name is not None else set(self._names.get(owner, ()))
-        identities = set(sight(key))
-        found |= identities
-        if heirs:
+        marks, identities = self._marks.keys(), sight(key)
+        found |= marks & identities
+        if heirs and HEIRS in self._names:
             found |= {(HEIRS, identity) for identity in identities}
-        return {module for mark in self._marks.keys() & found for module in self._marks[mark]}
+        return {module for mark in marks & found for module in self._marks[mark]}
