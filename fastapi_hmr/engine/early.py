@@ -8,7 +8,7 @@ from fastapi_hmr.engine.course import Course
 from fastapi_hmr.engine.marks import LIBRARY, Index, Key
 from fastapi_hmr.engine.record import Record, Records
 from fastapi_hmr.engine.state import dunder
-from fastapi_hmr.engine.uses import Uses, words
+from fastapi_hmr.engine.uses import Uses, looks_unseen, words
 
 
 class Early:
@@ -87,8 +87,9 @@ class Early:
     def calls_own(self, record: Record, code: CodeType) -> None:
         """The running module calls a function of its own, or makes a class."""
         held = self._held.get(record.name)
-        for name in held.keys() & words(code) if held else ():
-            self._use(record, name)
+        if held:
+            for name in list(held) if looks_unseen(code) else held.keys() & words(code):
+                self._use(record, name)
 
     def settle(self, record: Record, frame: FrameType | None) -> None:
         """A kept module is about to be reached, or the running one has run: now counts what it has used."""

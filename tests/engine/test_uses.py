@@ -63,6 +63,13 @@ def test_use_anywhere(uses: Uses) -> None:
     assert not uses.mentioned("path", start(9))
 
 
+def test_use_in_a_text() -> None:
+    """An annotation may be a text; what a module says of itself is none."""
+    code = '"""Of html and escape."""\nfrom __future__ import annotations\nfrom html import escape\n{}'
+    assert not Uses(compile(code.format(""), "x", "exec")).used("escape", None)
+    assert Uses(compile(code.format("def f(x: list[escape]): ...\n"), "x", "exec")).used("escape", None)
+
+
 def test_held_as_tells_imports_from_reads() -> None:
     """Only what an import statement stores is held, by the name under which it is stored."""
     code = compile(CODE, "x", "exec")

@@ -154,6 +154,11 @@ SCENARIOS = [
             {"write": {"user.py": "from kept import ITEMS as I\nclass C: V = len(I)\nV = [2, C.V]\nimport more\n"}},
             {"write": {"user.py": "from kept import ITEMS as I\nV = [3, len(globals()['I'])]\n"}},
             {"write": {"user.py": "from kept import ITEMS as I\nV = [4, *(len(x) for x in [I])]\n"}},
+            {
+                "write": {
+                    "user.py": "from kept import ITEMS as I\ndef seen(): return len(globals()['I'])\nV = [5, seen()]\n"
+                }
+            },
             {"write": {"user.py": "from kept import ITEMS as I\nV = I\n"}},
             {
                 "name": "the name stands for something else",
@@ -166,6 +171,35 @@ SCENARIOS = [
                 "write": {
                     "user.py": "from kept import count\nclass V:\n    def __str__(self): return str([count([])])\nV = V()\n"
                 },
+            },
+        ],
+    },
+    {
+        "id": "x-early-held-and-used-in-an-annotation",
+        "note": "which is a text until a library evaluates it",
+        "files": {
+            "main.py": "import early, later\ndef observe(): return early.V\n",
+            "kept.py": "class Kept: level = 0\n",
+            "early.py": "V = 0\n",
+            "later.py": "from kept import Kept\nKept.level = 3\n",
+        },
+        "entry": "main:observe",
+        "steps": [
+            {
+                "write": {
+                    "early.py": (
+                        "from __future__ import annotations\nimport typing\nfrom kept import Kept\n"
+                        "def f(x: list[Kept], y: Kept): ...\nV = typing.get_type_hints(f)['y'].level\n"
+                    )
+                }
+            },
+            {
+                "write": {
+                    "early.py": (
+                        "from __future__ import annotations\nimport typing\nfrom kept import Kept\n"
+                        "class C:\n    x: list[Kept]\nV = [typing.get_type_hints(C)['x'].__args__[0].level]\n"
+                    )
+                }
             },
         ],
     },
