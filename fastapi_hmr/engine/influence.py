@@ -72,6 +72,11 @@ class Influence:
         self.look(record, (owner.name, None))
         self.early.called(record, owner, code, lives=lives)
 
+    def made(self, value: object) -> None:
+        """A cache is about to keep what the running module had made: it may change that from now on."""
+        for identity, (obj, how, contents) in self._walker.walk((value,), direct=False).items():
+            self._seen.setdefault(identity, Seen(obj, how, contents, contents, kept=False))
+
     def renewed(self, name: str) -> None:
         """A module runs afresh: nothing in it has been looked at."""
         self._walked.pop(name, None)

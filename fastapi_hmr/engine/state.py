@@ -14,7 +14,7 @@ from operator import is_
 from typing import Any, Final
 
 from fastapi_hmr.engine.hmr import MISSING, Module
-from fastapi_hmr.engine.trail import Live, Trail, views_of
+from fastapi_hmr.engine.trail import CACHE, Live, Trail, cached, views_of
 
 ATOMIC: Final = frozenset(
     (
@@ -163,6 +163,8 @@ class Walker:
             looker = _function
         elif issubclass(kind, type):
             looker = _class
+        elif kind is CACHE:
+            looker = _cache
         elif kind in PASSING:
             looker = _passing
         elif kind in SPECIAL:
@@ -269,6 +271,13 @@ def _library(_: Walker, value: Any, direct: bool) -> Look | None:
     if not items:
         return None
     return (How.LENIENT if direct else How.SEEN), (flat(items) if direct else ()), items.values(), False
+
+
+def _cache(walker: Walker, value: Any, direct: bool) -> Look:
+    """That a result is kept is no change, for it would be the same: a change of what is kept is one."""
+    how, contents, below, _ = _library(walker, value, direct) or (How.SEEN, (), (), False)
+    ours = walker.first_party(value.__module__)
+    return how, contents, (*below, *(itertools.islice(cached(value), LIMIT) if ours else ())), ours
 
 
 CONTAINERS: Final = frozenset((_mapping, _sequence))

@@ -20,6 +20,7 @@ from fastapi_hmr.engine.process import Process
 from fastapi_hmr.engine.record import ENVIRON, FILE, LISTING, NAME, PROBE, Record, Records
 from fastapi_hmr.engine.sensors import Audit, Monitor, path_of
 from fastapi_hmr.engine.state import ATOMIC
+from fastapi_hmr.engine.trail import is_cached
 
 NAMESPACE = frozenset(("__dict__", "vars"))
 """What code calls a module's namespace by."""
@@ -284,6 +285,13 @@ class Tracker:
                 self.influence.early.calls_own(record, code)
             else:
                 self.influence.called(record, owner, code, lives=owner.globals is globals_)
+                if is_cached(owner.globals.get(code.co_name), code):
+                    self.monitor.returns(code)
+
+    def on_return(self, value: object) -> None:
+        """Part of sensors.Senses."""
+        if self.tracks_here():
+            self.influence.made(value)
 
     def on_probe(self, path: Any, frame: FrameType) -> None:
         """Part of sensors.Senses."""
