@@ -8,13 +8,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from importlib.machinery import PathFinder
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import FrameType, FunctionType, ModuleType
 
 from fastapi_hmr.engine import disk
 from fastapi_hmr.engine.hmr import Module
 from fastapi_hmr.engine.order import parents
 from fastapi_hmr.engine.places import Places
 from fastapi_hmr.engine.record import ENVIRON, FILE, LISTING, NAME, PROBE, Record, Records
+from fastapi_hmr.engine.state import same
 
 IMPORTED_S = 0.5
 """How long an import in another thread is waited for: a request that has just begun it."""
@@ -155,6 +156,23 @@ class Planner:
         found = {record.name for records in readers for record in records}
         return found - writers
 
+    def library(self, before: Iterable[Record], after: Iterable[Record]) -> set[str]:
+        """Modules whose code names what is now set otherwise of a library's: they may have found it when they ran.
+
+        Whoever called a function that was put there depends on it by that.
+        """
+        old, new = shown(before), shown(after)
+        names = {name for name in old.keys() | new.keys() if not same(old.get(name), new.get(name))}
+        names = {
+            name
+            for name in names
+            if not (isinstance(old.get(name), FunctionType) and isinstance(new.get(name), FunctionType))
+        }
+        if not names:
+            return set()
+        writers = {record.name for record in after}
+        return {record.name for record in self._records.values() if record.mentions((frozenset(names),))} - writers
+
     def moved(self, kept: Iterable[str]) -> set[str]:
         """Kept modules that are found in another file now that the search path is another."""
         found = set()
@@ -239,4 +257,13 @@ def written(records: Iterable[Record]) -> dict[str, str | None]:
     for record in sorted(records, key=lambda record: record.order):
         for effect in record.effects:
             found.update(effect.written)
+    return found
+
+
+def shown(records: Iterable[Record]) -> dict[str, object]:
+    """The names by which some modules set something of a library's, with the last values."""
+    found: dict[str, object] = {}
+    for record in sorted(records, key=lambda record: record.order):
+        for effect in record.effects:
+            found.update(effect.shown)
     return found

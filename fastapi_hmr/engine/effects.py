@@ -117,9 +117,12 @@ def added(before: tuple[Any, ...], now: tuple[Any, ...]) -> list[Entry]:
 class Scalar:
     """One setting of the interpreter that has a way to read and to set it."""
 
-    def __init__(self, what: str, get: Callable[[], Any], put: Callable[[Any], object], word: str = "") -> None:
+    def __init__(
+        self, what: str, get: Callable[[], Any], put: Callable[[Any], object], word: str = "", *readers: str
+    ) -> None:
         self._what, self._get, self._put = what, get, put
         self._words = (frozenset((word,)),) if word else ()
+        self._readers = readers
 
     def take(self) -> Any:
         """The setting."""
@@ -133,7 +136,8 @@ class Scalar:
                 self._put(value)
 
         slot: frozenset[Hashable] = frozenset((("scalar", self._what),))
-        yield Effect(self._what, lambda: put(now, before), lambda: put(before, now), slot, self._words)
+        shown = dict.fromkeys(self._readers, now)
+        yield Effect(self._what, lambda: put(now, before), lambda: put(before, now), slot, self._words, shown=shown)
 
 
 SIGNAL: Final = (frozenset(("signal",)),)
@@ -328,12 +332,24 @@ def interpreter() -> dict[str, Probe]:
         "signals": Signals(),
         "threads": Threads(),
         "tasks": Tasks(),
-        "cwd": Scalar("the working directory", _cwd, _chdir, "chdir"),
-        "recursion": Scalar("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit, "setrecursionlimit"),
-        "gc": Scalar("the garbage collector", gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
-        "locale": Scalar("the locale", lambda: locale.setlocale(locale.LC_ALL), _set_locale, "setlocale"),
+        "cwd": Scalar("the working directory", _cwd, _chdir, "chdir", "getcwd", "cwd"),
+        "recursion": Scalar(
+            "the recursion limit",
+            sys.getrecursionlimit,
+            sys.setrecursionlimit,
+            "setrecursionlimit",
+            "getrecursionlimit",
+        ),
+        "gc": Scalar(
+            "the garbage collector", gc.isenabled, lambda on: gc.enable() if on else gc.disable(), "", "isenabled"
+        ),
+        "locale": Scalar("the locale", lambda: locale.setlocale(locale.LC_ALL), _set_locale, "setlocale", "getlocale"),
         "socket": Scalar(
-            "the default socket timeout", socket.getdefaulttimeout, socket.setdefaulttimeout, "setdefaulttimeout"
+            "the default socket timeout",
+            socket.getdefaulttimeout,
+            socket.setdefaulttimeout,
+            "setdefaulttimeout",
+            "getdefaulttimeout",
         ),
     }
 

@@ -123,7 +123,8 @@ class Foreign:
                 what = f"{watched.name}.{name}"
                 undo = partial(self._put, watched, name, now, before)
                 redo = partial(self._put, watched, name, before, now)
-                yield Effect(what, undo, redo, frozenset((("attribute", id(watched.obj), name),)))
+                slots: frozenset[Hashable] = frozenset((("attribute", id(watched.obj), name),))
+                yield Effect(what, undo, redo, slots, shown={name: now} if self._says(record, name) else None)
         watched.attributes = dict(new)
 
     def _put(self, watched: Watched, name: str, expected: Any, value: Any) -> None:

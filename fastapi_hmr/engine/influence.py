@@ -1,21 +1,20 @@
 """Influence: notices whose state the module that is being imported changes, by looking before and after."""
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from sys import modules
-from types import FunctionType, ModuleType
+from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any, Final
 
 from fastapi_hmr.engine.course import Course, Stack
+from fastapi_hmr.engine.early import Early, borrowed
 from fastapi_hmr.engine.hmr import MISSING, read_by
 from fastapi_hmr.engine.identity import address
+from fastapi_hmr.engine.marks import Key, Marks, marks_of
 from fastapi_hmr.engine.record import NAME, Record, Records
 from fastapi_hmr.engine.state import ATOMIC, How, Seen, Walker, dunder, restore
 from fastapi_hmr.engine.trail import DICT, Trail
 
-type Key = tuple[str, str | None]
-"""A module and a name in it, or the whole module."""
-NOWHERE: Final[tuple[None, Trail]] = (None, Trail())
+NOWHERE: Final[tuple[None, Trail, None]] = (None, Trail(), None)
 
 
 class Influence:
@@ -28,21 +27,15 @@ class Influence:
     def __init__(self, records: Records, running: Stack, course: Course) -> None:
         self._records = records
         self._running = running
-        self._course = course
         self._seen: dict[int, Seen] = {}
         self._looked: dict[str, dict[str, set[str | None]]] = {}
         self._walked: dict[str, set[str | None]] = {}
         self._holders: dict[int, set[str]] = {}
         home: Callable[[str], ModuleType | None] = modules.get
         self._walker = Walker(records.__contains__, home)
-        self._trails: dict[Key, tuple[Record, Trail]] = {}
+        self._trails: dict[Key, tuple[Record, Trail, Collection[int] | None]] = {}
         self._old: frozenset[Record] = frozenset()
-        self._kept: frozenset[Record] = frozenset()
-        """Of those that are there in this pass from the beginning: earlier passes have run some of them."""
-        self._writers: defaultdict[str, set[str]] = defaultdict(set)
-        self._asked: set[tuple[str, str]] = set()
-        self.early: set[str] = set()
-        """Kept modules that were asked for their state before a cold start would have filled it."""
+        self.early = Early(records, course, self._sight)
 
     def begin(self) -> None:
         """A transaction begins: what requests did to the state since the last one is nobody's effect."""
@@ -54,7 +47,7 @@ class Influence:
         self._trails.clear()
         self._old = frozenset(self._records.values())
         self.subclasses = any(record.classes for record in self._old)
-        self.begin_pass()
+        self.early.begin_pass(())
 
     @property
     def subclasses(self) -> bool:
@@ -70,38 +63,40 @@ class Influence:
 
     def begin_pass(self) -> None:
         """The entry is about to be imported: a cold start would have run nothing yet."""
-        self._kept = frozenset(self._records.values())
-        self._writers.clear()
-        for record in self._kept:
-            for name in record.changed:
-                self._writers[name].add(record.name)
-        self._asked.clear()
-        self.early.clear()
+        self.early.begin_pass(self._records.values())
 
-    def ask(self, record: Record, owner: str) -> None:
-        """The running module calls a function of another, which may tell what others have put there."""
-        if (record.name, owner) in self._asked:
-            return
-        self._asked.add((record.name, owner))
-        record.asked.add(owner)
-        if self._records.get(owner) not in self._kept:
-            return
-        for name in self._writers.get(owner, ()):
-            if name not in self._course.reached and self._records.get(name) in self._kept:
-                self.early.add(owner)
+    def called(self, record: Record, owner: Record, code: CodeType, *, lives: bool) -> None:
+        """The running module calls a function of another, which may change its state or tell it."""
+        record.asked.update(((owner.name, None), *borrowed(owner, code)))
+        if lives:
+            self._records.note(record, NAME, owner.name)  # it need not have imported it: a library may have led there
+        self.look(record, (owner.name, None))
+        self.early.called(record, owner, code, lives=lives)
+
+    def made(self, value: object) -> None:
+        """A cache is about to keep what the running module had made: it may change that from now on."""
+        for identity, (obj, how, contents) in self._walker.walk((value,), direct=False).items():
+            self._seen.setdefault(identity, Seen(obj, how, contents, contents, kept=False))
 
     def renewed(self, name: str) -> None:
         """A module runs afresh: nothing in it has been looked at."""
         self._walked.pop(name, None)
 
-    def read(self, record: Record, owner: str, name: str, value: object) -> None:
-        """The running module got hold of an object of another module and may change it."""
+    def read(self, record: Record, owner: str, name: str, value: object, frame: FrameType) -> None:
+        """The running module got hold of an object of another module and may look at it, or change it."""
+        key = owner, name
+        record.asked.add(key)
         kind = type(value)
-        if kind in ATOMIC or value is MISSING:
-            return
-        if kind is FunctionType and not (value.__closure__ or value.__dict__ or value.__kwdefaults__):  # type: ignore[attr-defined]
-            return
-        self.look(record, (owner, name))
+        if not (kind in ATOMIC or value is MISSING or (kind is FunctionType and stateless(value))):
+            self.look(record, key)
+        self.early.read(record, key, frame)
+
+    def read_all(self, record: Record, owner: str, frame: FrameType) -> None:
+        """It got hold of the whole namespace."""
+        key = owner, None
+        record.asked.add(key)
+        self.look(record, key)
+        self.early.read(record, key, frame)
 
     def look(self, record: Record, key: Key) -> None:
         """Before the running module can change it: look at what `key` holds."""
@@ -131,6 +126,7 @@ class Influence:
 
     def end(self, record: Record) -> None:
         """The module has run: find out what it changed."""
+        self.early.settle(record, None)
         for owner, names in self._looked.pop(record.name, {}).items():
             if owner == record.name:
                 continue
@@ -139,21 +135,22 @@ class Influence:
                 if changed:
                     self._blame(record, owner, changed)
 
-    def _walk(self, key: Key) -> set[int]:
+    def _walk(self, key: Key) -> Marks:
         """Look at everything below `key`; return what has other contents than when last seen."""
         self._walked.setdefault(key[0], set()).add(key[1])
         record = self._records.get(key[0])
         if record is None:
-            return set()
-        walked, trail = self._trails.get(key, NOWHERE)
+            return {}
+        walked, trail, _ = self._trails.get(key, NOWHERE)
         if walked is record and trail.same():
-            return set()
+            return {}
         trail = Trail()
-        self._trails[key] = record, trail
         kept = record in self._old
-        changed = set()
+        changed: Marks = {}
         walker = self._walker
-        for identity, (obj, how, contents) in self._below(walker, record, key[1], trail).items():
+        found = self._below(walker, record, key[1], trail)
+        self._trails[key] = record, trail, self._walker.sight(found) if self.early.waiting() else None
+        for identity, (obj, how, contents) in found.items():
             seen = self._seen.get(identity)
             if seen is not None:
                 seen.kept |= kept
@@ -161,7 +158,7 @@ class Influence:
                 kept_before = seen is not None and seen.kept
                 self._seen[identity] = Seen(obj, how, contents, contents, kept or kept_before)
             elif how is seen.how and walker.differs(obj, how, seen.last, contents):
-                changed.add(identity)
+                changed |= marks_of(key[0], obj, how, seen.last, contents)
                 seen.last = contents
         if changed:
             self._trails.clear()  # a change back must not look like none
@@ -194,9 +191,20 @@ class Influence:
         found[address(globals_)] = (globals_, How.GLOBALS, tuple(contents))
         return found
 
-    def _blame(self, record: Record, owner: str, changed: set[int]) -> None:
+    def _sight(self, key: Key) -> Collection[int]:
+        """The identities of what can be seen from `key`."""
+        record = self._records.get(key[0])
+        if record is None:
+            return ()
+        walked, trail, known = self._trails.get(key, NOWHERE)
+        if known is not None and walked is record and trail.same():
+            return known
+        return self._walker.sight(self._below(self._walker, record, key[1]))
+
+    def _blame(self, record: Record, owner: str, changed: Marks) -> None:
         record.changed.add(owner)
-        for identity in changed:
+        record.marks |= changed
+        for identity in {address(obj) for obj in changed.values() if obj is not None}:
             holders = self._holders.get(identity)
             if holders is None:
                 holders = self._holders[identity] = self._who_holds(owner, identity)
@@ -248,3 +256,8 @@ class Influence:
             if not isinstance(globals_[name], ModuleType):
                 del globals_[name]
         globals_.update(old)
+
+
+def stateless(function: Any) -> bool:
+    """Whether a function holds nothing that could be changed."""
+    return not (function.__closure__ or function.__dict__ or function.__kwdefaults__)

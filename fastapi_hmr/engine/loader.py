@@ -109,6 +109,7 @@ class Loader(SourceFileLoader):
                 record.classes = "__subclasses__" in record.words().names
                 tracker.influence.subclasses |= record.classes
                 tracker.on_code(code)
+                tracker.influence.early.begins(record)
                 exec(code, hmr.namespace(module))  # noqa: S102 - this is what a loader does
             tracker.bind_children(record)
             failed = False

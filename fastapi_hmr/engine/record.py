@@ -37,6 +37,7 @@ class Effect:
         replaced: dict[str, str | None] | None = None,
         threads: tuple[Thread, ...] = (),
         touches: frozenset[str] = frozenset(),
+        shown: Mapping[str, Any] | None = None,
         finish: Callable[[], None] = nothing,
         thing: Any = None,
         by: str | None = None,
@@ -57,6 +58,8 @@ class Effect:
         """And what they were before."""
         self.threads = threads
         """Threads started: only a new process is rid of them."""
+        self.shown = shown or {}
+        """Names by which other code would come to see it, with what they stand for now."""
         self.touches = touches
         """Modules whose own objects it changed: they run again with the one that did it."""
         self.finish = finish
@@ -100,8 +103,11 @@ class Record:
         """Identities of objects that it imported from libraries: running it again does not renew them."""
         self.changed: set[str] = set()
         """First-party modules whose state it changed."""
-        self.asked: set[str] = set()
-        """First-party modules whose functions it called: it may know what others had changed in them by then."""
+        self.marks: dict[Hashable, Any] = {}
+        """What exactly it changed of theirs."""
+        self.asked: set[tuple[str, str | None]] = set()
+        """Names of first-party modules that it read, or (module, None) where it called a function of one: it may know
+        what others had changed there by then."""
         self.effects: list[Effect] = []
         """What it did to the process and to libraries, in order."""
         self.variables: dict[str, tuple[str | None, int]] = {}
@@ -124,6 +130,7 @@ class Record:
         self.statements = {**earlier.statements, **self.statements}
         self.edges = {**earlier.edges, **self.edges}
         self.changed |= earlier.changed
+        self.marks = {**earlier.marks, **self.marks}
         self.asked |= earlier.asked
         self.effects = [*earlier.effects, *self.effects]
 

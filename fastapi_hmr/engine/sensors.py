@@ -22,6 +22,9 @@ class Senses(Protocol):
     def on_call(self, code: CodeType) -> bool:
         """A Python function starts; False where it is not first-party."""
 
+    def on_return(self, value: object) -> None:
+        """A function returns of which that was asked for."""
+
     def on_probe(self, path: Any, frame: FrameType) -> None:
         """Somebody asked whether a path exists."""
 
@@ -83,6 +86,7 @@ class Monitor:
             if monitoring.get_tool(tool) is None:
                 monitoring.use_tool_id(tool, TOOL)
                 monitoring.register_callback(tool, monitoring.events.PY_START, self._on_start)
+                monitoring.register_callback(tool, monitoring.events.PY_RETURN, self._on_return)
                 self._tool = tool
                 return
 
@@ -91,6 +95,7 @@ class Monitor:
         if self._tool is not None:
             self.off()
             sys.monitoring.register_callback(self._tool, sys.monitoring.events.PY_START, None)
+            sys.monitoring.register_callback(self._tool, sys.monitoring.events.PY_RETURN, None)
             sys.monitoring.free_tool_id(self._tool)
             self._tool = None
 
@@ -105,6 +110,16 @@ class Monitor:
         if self._tool is not None and self._on:
             self._on = False
             sys.monitoring.set_events(self._tool, sys.monitoring.events.NO_EVENTS)
+
+    def returns(self, code: CodeType) -> None:
+        """Report what this function returns the next time."""
+        if self._tool is not None:
+            sys.monitoring.set_local_events(self._tool, code, sys.monitoring.events.PY_RETURN)
+
+    def _on_return(self, code: CodeType, _offset: int, value: object) -> None:
+        assert self._tool is not None
+        sys.monitoring.set_local_events(self._tool, code, sys.monitoring.events.NO_EVENTS)
+        self._senses.on_return(value)
 
     def _on_start(self, code: CodeType, _offset: int) -> object:
         if code.co_filename in self._sources and self._senses.on_call(code):

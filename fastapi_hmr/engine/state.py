@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from fastapi_hmr.engine.hmr import MISSING, Module
 from fastapi_hmr.engine.identity import address
-from fastapi_hmr.engine.trail import Live, Trail, views_of
+from fastapi_hmr.engine.trail import CACHE, Live, Trail, cached, views_of
 
 ATOMIC: Final = frozenset(
     (
@@ -63,6 +63,10 @@ class How(Enum):
     """Only passed on the way."""
 
 
+type Found = dict[int, tuple[Any, How, Contents]]
+"""Objects by their identity."""
+
+
 class Seen:
     """An object and its contents: at first sight in this transaction, and when last looked at."""
 
@@ -97,17 +101,15 @@ class Walker:
         self._kinds.clear()
         self._views.clear()
 
-    def walk(
-        self, values: Iterable[Any], *, direct: bool, trail: Trail | None = None
-    ) -> dict[int, tuple[Any, How, Contents]]:
+    def walk(self, values: Iterable[Any], *, direct: bool, trail: Trail | None = None, depth: int = DEPTH) -> Found:
         """Everything stateful below `values`. `direct`: a module holds them itself. `trail` gets what is come past."""
-        found: dict[int, tuple[Any, How, Contents]] = {}
+        found: Found = {}
         kinds = self._kinds
         todo: list[tuple[Any, Looker, int, bool]] = []
         for value in values:
             looker = kinds[type(value)] if type(value) in kinds else self._classify(type(value))
             if looker is not None:
-                todo.append((value, looker, DEPTH, direct))
+                todo.append((value, looker, depth, direct))
         while todo and len(found) <= LIMIT:
             value, looker, depth, held = todo.pop()
             key = address(value)
@@ -129,6 +131,15 @@ class Walker:
                 if left > 0 or looker is not _library:
                     todo.append((child, looker, left, False))
         return found
+
+    def sight(self, found: Found) -> set[int]:
+        """The identities of what was found, and of what attributes are looked up in too: the classes above.
+
+        Not what libraries keep there: the tables of all models hang on their common base.
+        """
+        classes = [obj for obj, _, _ in found.values() if isinstance(obj, type)]
+        above = {base for cls in classes for base in cls.__mro__[1:] if self.made_here(base)}
+        return {*found, *self.walk(above, direct=False, depth=0)}
 
     def contents(self, value: Any, how: How) -> Contents | None:
         """The present contents of one object that was found before; None where they can't be had any more."""
@@ -154,6 +165,8 @@ class Walker:
             looker = _function
         elif issubclass(kind, type):
             looker = _class
+        elif kind is CACHE:
+            looker = _cache
         elif kind in PASSING:
             looker = _passing
         elif kind in SPECIAL:
@@ -250,11 +263,8 @@ def _special(_: Walker, value: Any, _direct: bool) -> Look:
     return How.EXACT, SPECIAL[type(value)](value), (), True
 
 
-def _own(_: Walker, value: Any, _direct: bool) -> Look | None:
-    items = attributes(value, slots=True)
-    if not items:
-        return None
-    contents = flat(items)
+def _own(_: Walker, value: Any, _direct: bool) -> Look:
+    contents = flat(attributes(value, slots=True))
     return How.EXACT, contents, (*contents, type(value)), True  # `type(value).limit = 1`: its class may have no name
 
 
@@ -263,6 +273,13 @@ def _library(_: Walker, value: Any, direct: bool) -> Look | None:
     if not items:
         return None
     return (How.LENIENT if direct else How.SEEN), (flat(items) if direct else ()), items.values(), False
+
+
+def _cache(walker: Walker, value: Any, direct: bool) -> Look:
+    """That a result is kept is no change, for it would be the same: a change of what is kept is one."""
+    how, contents, below, _ = _library(walker, value, direct) or (How.SEEN, (), (), False)
+    ours = walker.first_party(value.__module__)
+    return how, contents, (*below, *(itertools.islice(cached(value), LIMIT) if ours else ())), ours
 
 
 CONTAINERS: Final = frozenset((_mapping, _sequence))

@@ -22,6 +22,7 @@ from fastapi_hmr.engine.record import ENVIRON, FILE, LISTING, NAME, PROBE, Recor
 from fastapi_hmr.engine.sensors import Audit, Monitor, path_of
 from fastapi_hmr.engine.state import ATOMIC
 from fastapi_hmr.engine.straight import Straight
+from fastapi_hmr.engine.trail import is_cached
 
 NAMESPACE = frozenset(("__dict__", "vars"))
 """What code calls a module's namespace by."""
@@ -58,7 +59,7 @@ class Tracker:
         self._mechanisms = mechanisms
         self._thread = 0
         self._token: Token[Any] | None = None
-        self._reads: dict[str, set[tuple[Module, str]]] = {}
+        self._reads: dict[str, set[tuple[object, str]]] = {}
         self.process = Process(mechanisms)
         self.course = Course(records, self.process, self)
         self.influence = Influence(records, self, self.course)
@@ -200,7 +201,7 @@ class Tracker:
             return
         reads = self._reads[record.name]
         read = (module, name)
-        if read in reads:
+        if read in reads and not self.influence.early.waiting():
             return
         reads.add(read)
         hmr.track(module, name)
@@ -208,13 +209,13 @@ class Tracker:
             self.records.note(record, NAME, hmr.namespace(value)["__name__"])
         elif type(value) not in ATOMIC and value is not MISSING:
             record.borrowed.add(address(value))
-            if self._mechanisms.state:
-                self.influence.read(record, hmr.namespace(module)["__name__"], name, value)
+        if self._mechanisms.state:
+            self.influence.read(record, hmr.namespace(module)["__name__"], name, value, sys._getframe(2))  # noqa: SLF001 - who asks
 
     def _on_namespace(self, record: Record, module: Module, frame: FrameType) -> None:
         """First-party code takes the whole namespace, `vars(module)`, and may write into it: `import *` does not."""
         if not NAMESPACE.isdisjoint(frame.f_code.co_names) and self.records.owner(frame.f_globals) is not None:
-            self.influence.look(record, (hmr.namespace(module)["__name__"], None))
+            self.influence.read_all(record, hmr.namespace(module)["__name__"], frame)
 
     def on_write(self, module: Module, name: str, value: object) -> None:
         """Part of hmr.Observer."""
@@ -242,6 +243,8 @@ class Tracker:
             record.statements[name] = None
         self.records.note(record, NAME, name)
         if self.stack:
+            for running in self.stack:
+                self.influence.early.settle(running, sys._getframe(1))  # noqa: SLF001 - how far it has come
             self.course.reach(name)
 
     def in_library(self) -> bool:
@@ -279,11 +282,28 @@ class Tracker:
         owners = self.records.from_file(code.co_filename) if self.records.is_source(code.co_filename) else ()
         if owners:
             self.straight.stirred()
-        for owner in owners:
-            if self.tracks_here() and owner is not self.stack[-1] and self._mechanisms.state:
-                self.influence.ask(self.stack[-1], owner.name)
-                self.influence.look(self.stack[-1], (owner.name, None))
+        if owners and self.tracks_here() and self._mechanisms.state:
+            self._called(code, owners, sys._getframe(2).f_globals)  # noqa: SLF001 - the function's own frame
         return bool(owners)
+
+    def _called(self, code: CodeType, owners: Iterable[Record], globals_: dict[str, Any]) -> None:
+        record = self.stack[-1]
+        calls, call = self._reads[record.name], (address(code), "")
+        if call in calls:
+            return
+        calls.add(call)
+        for owner in owners:
+            if owner is record:
+                self.influence.early.calls_own(record, code)
+            else:
+                self.influence.called(record, owner, code, lives=owner.globals is globals_)
+                if is_cached(owner.globals.get(code.co_name), code):
+                    self.monitor.returns(code)
+
+    def on_return(self, value: object) -> None:
+        """Part of sensors.Senses."""
+        if self.tracks_here():
+            self.influence.made(value)
 
     def on_probe(self, path: Any, frame: FrameType) -> None:
         """Part of sensors.Senses."""

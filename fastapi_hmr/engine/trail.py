@@ -5,6 +5,8 @@ nothing has changed.  What was reached is a function of the contents of what was
 the very same objects in the same places, a second walk would find what the first found.
 """
 
+import functools
+import gc
 import types
 from collections import deque
 from collections.abc import Callable, Iterable, Sized
@@ -57,6 +59,29 @@ def _defaults(value: Any) -> View:
     )
 
 
+def cached(value: Any) -> View:
+    """The results that a functools cache keeps, and the arguments that belong to them: C code holds them."""
+    endless = value.cache_info().maxsize is None
+    found: list[Any] = []
+    for held in gc.get_referents(value):
+        if held is value.__dict__ or held is value.__wrapped__ or isinstance(held, type):
+            continue
+        if type(held) is not dict:
+            found.append(held)
+        elif endless:
+            found += held.values()  # the table itself, by arguments
+        elif type(next(iter(held.values()), None)).__name__ != LINK:
+            found.append(held)  # a result: where there is an end to it, they hang on one another
+    return found
+
+
+def is_cached(value: object, code: types.CodeType) -> bool:
+    """Whether a functools cache keeps what this very function returns."""
+    return isinstance(value, CACHE) and getattr(value.__wrapped__, "__code__", None) is code
+
+
+LINK: Final = "_lru_list_elem"
+CACHE: Final = functools._lru_cache_wrapper  # noqa: SLF001 - the type has no public name
 NEVER: Final[tuple[Live, ...]] = ()
 """Holds the same for as long as it lives."""
 DICT: Final[tuple[Live, ...]] = (dict.keys, dict.values)
@@ -122,6 +147,8 @@ def views_of(kind: type, *, slots: bool) -> tuple[Live, ...] | None:
         return CLASS
     if kind is types.FunctionType:
         return FUNCTION
+    if kind is CACHE:
+        return (cached, *INSTANCE)
     if slots and any("__slots__" in vars(base) for base in kind.__mro__):
         return None
     return INSTANCE if kind.__dictoffset__ else NEVER

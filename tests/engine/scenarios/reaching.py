@@ -40,6 +40,37 @@ SCENARIOS = [
             {"name": "gone", "write": {"main.py": "import kept\ndef observe(): return kept.LIMITS.shown()\n"}},
         ],
     },
+    *(
+        {
+            "id": f"x-changed-in-a-cache-{name}",
+            "note": "what a cached function gave is changed, by the one who called it first or by another",
+            "files": {
+                "main.py": "import kept, early, user\ndef observe(): return [repr(kept.get()), early.V]\n",
+                "kept.py": (
+                    "import functools\nclass Settings:\n    level = 0\n    def __repr__(self): return str(vars(self))\n"
+                    f"{cache}\ndef get(n=0): return {made}\n"
+                ),
+                "early.py": "V = 0\n",
+                "user.py": f"import kept\nfirst = kept.get()\n{change.format(1)}\n",
+            },
+            "entry": "main:observe",
+            "steps": [
+                {"name": "early", "write": {"early.py": "from kept import get\nV = repr(get())\n"}},
+                {"name": "more", "write": {"user.py": f"import kept\nfirst = kept.get()\n{change.format(2)}\n"}},
+                {"name": "no more", "write": {"user.py": "import kept\nfirst = kept.get()\n"}},
+                {
+                    "name": "nothing but asked",
+                    "write": {"user.py": "import kept\nfirst = [kept.get()]\n"},
+                    "must_not_execute": ["kept.py", "early.py"],
+                },
+            ],
+        }
+        for name, cache, made, change in (
+            ("of-one", "@functools.lru_cache", "Settings()", "first.level = {}"),
+            ("without-end", "@functools.cache", "{'level': 0}", "first['level'] = {}"),
+            ("of-a-few-tables", "@functools.lru_cache(maxsize=2)", "{'level': [0]}", "first['level'].append({})"),
+        )
+    ),
     {
         "id": "x-heir-made-before-its-base-is-asked",
         "note": "the running module has looked at the base before it makes the heir, and at more of its module after that",

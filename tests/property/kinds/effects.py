@@ -86,7 +86,7 @@ class Foreign(Kind):
     """Sets or wraps an attribute of a standard-library module."""
 
     name, weight = "foreign", 1
-    params: ClassVar = {"n": Param(number()), "form": Param(one_of("set", "wrap", "path", "class"))}
+    params: ClassVar = {"n": Param(number()), "form": Param(one_of("set", "wrap", "path", "class", "shared"))}
 
     @override
     def render(self, block: Block, source: Source) -> None:
@@ -97,9 +97,31 @@ class Foreign(Kind):
             "wrap": f"_old_{block.name} = html.escape\ndef _new_{block.name}(s, quote=True): return '{n}(' + _old_{block.name}(s) + ')'\nhtml.escape = _new_{block.name}",
             "path": f"sys.path.append('/prop/{n}')",
             "class": f"string.Template.prop_{block.name} = {n}",
+            "shared": f"html.prop_shared = {n}",
         }
         source.add(text[str(block.values["form"])])
         source.probe(
             block,
             "[sorted(k for k in vars(html) if k.startswith('prop_')), html.escape('x'), [p for p in sys.path if p.startswith('/prop/')], sorted(k for k in vars(string.Template) if k.startswith('prop_'))]",
         )
+
+
+class Glances(Kind):
+    """Looks at import at what others set of the process or of a library, or calls what they put there."""
+
+    name, weight = "glances", 2
+    params: ClassVar = {"form": Param(one_of("call", "attribute", "variable", "level", "handlers", "propagate"))}
+
+    @override
+    def render(self, block: Block, source: Source) -> None:
+        source.need("import html, logging, os")
+        text = {
+            "call": "html.escape('<')",
+            "attribute": "getattr(html, 'prop_shared', None)",
+            "variable": "os.environ.get('PROP_A')",
+            "level": "logging.getLogger('prop.x').level",
+            "handlers": "[h.name for h in logging.getLogger('prop.x').handlers]",
+            "propagate": "logging.getLogger('prop.x.y').propagate",
+        }
+        source.add(f"G_{block.name} = {text[str(block.values['form'])]}")
+        source.probe(block, f"G_{block.name}")
