@@ -189,6 +189,7 @@ class DevServer:
             loaded=self._loaded,
             settled=self._look_for_leaks,
             deaf=self.blocked.waited_for,
+            ran=self.server.recapture_signals,
         )
         reloader = Reloader(
             self.engine,
