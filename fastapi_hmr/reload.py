@@ -154,8 +154,10 @@ class Reloader:
             return
         if not self._switch.starting:
             self._hooks.deaf(seconds)
-        elif self._overtaken():
-            self._hooks.deaf(math.inf)
+        else:
+            with contextlib.suppress(RuntimeError):  # what is being asked changes meanwhile: then the next time
+                if self._overtaken():
+                    self._hooks.deaf(math.inf)
 
     def _superseded(self, loop: asyncio.AbstractEventLoop) -> bool:
         """Whether there is a newer save than the one whose import takes long and blocks the loop; in a thread."""
