@@ -41,9 +41,9 @@ class Blocked:
             if line is not None:
                 self._tell(*line)
 
-    def end(self, *, loading: bool = False) -> None:
+    def end(self, *, anyway: bool = False) -> None:
         """Interrupt what the loop runs, if that is code of the app, from any other thread.
 
-        `loading`: in the import of a library too, for the process is about to end.
+        `anyway`: in the import of a library and in a debugger too, for the process is about to end.
         """
-        self._interrupter.interrupt(loading=loading)
+        self._interrupter.interrupt(loading=anyway, debugging=anyway)

@@ -15,6 +15,7 @@ _OURS = {"fastapi_hmr", "reactivity"}
 _LOADER = "fastapi_hmr.engine.loader"
 """This of ours is part of the import system, and calls the app."""
 _IMPORT_SYSTEM = {"importlib", "_frozen_importlib", "_frozen_importlib_external"}
+_DEBUGGERS = {"pdb", "bdb", "ipdb", "pydevd", "_pydevd_bundle", "debugpy"}
 _TOOLS = range(5, -1, -1)
 """The numbers of `sys.monitoring`, those that hardly anybody uses first."""
 
@@ -41,7 +42,7 @@ class Interrupter:
         self._thread = 0
         self._lock = threading.Lock()
         self._open = False
-        self._loading = True
+        self._loading = self._debugging = True
         self._wanted = False
         self._tries = 0
         self._tool: int | None = None
@@ -63,15 +64,16 @@ class Interrupter:
         if self._before is not None:
             signal.signal(KICK, self._before)
 
-    def interrupt(self, *, loading: bool = True) -> None:
+    def interrupt(self, *, loading: bool = True, debugging: bool = True) -> None:
         """Raise it, from any other thread; to be called again until the code has ended.
 
-        `loading`: also while a library is being imported, which may be of no use afterwards.
+        `loading`: also while a library is being imported, which may be of no use afterwards. `debugging`: also while
+        a debugger has stopped it.
         """
         with self._lock:
             if not self._open:
                 return
-            self._loading = loading
+            self._loading, self._debugging = loading, debugging
             if self._before is not None:
                 self._insist_if_in_vain()
                 self._wanted = True
@@ -100,7 +102,7 @@ class Interrupter:
             if name == _LOADER or top in _IMPORT_SYSTEM:
                 if not waiting and (frame is innermost or not self._loading):
                     return False
-            elif top in _OURS:
+            elif top in _OURS or (top in _DEBUGGERS and not self._debugging):
                 return False
             elif self._is_app(frame.f_code):
                 return True

@@ -188,6 +188,7 @@ class DevServer:
             loaded=self._loaded,
             settled=self._look_for_leaks,
             deaf=self.blocked.waited_for,
+            ran=self.server.recapture_signals,
         )
         reloader = Reloader(
             self.engine,
@@ -274,7 +275,7 @@ class DevServer:
     def _end_blocked(self, seconds: float) -> None:
         """An exit waits for the loop: for a request as long as for any, for a startup that nobody wants not at all."""
         if self.switch.starting or seconds > EXIT_DRAIN_S:
-            self.blocked.end(loading=True)
+            self.blocked.end(anyway=True)
 
     def _callback_failed(self, text: str, error: BaseException) -> None:
         self.terminal.notice(f"{text}: {error!r}")

@@ -36,7 +36,8 @@ class Hooks(NamedTuple):
     `show` gets every event, `notice` a line about something else, `describe` turns an exception into a report,
     `restart` replaces the process and returns only where it can't, `loaded` hears that the first load is over, for
     better or worse, `settled` that a generation has come up. `deaf` hears, in a thread, for how many seconds a save
-    has waited for the blocked event loop; for ever, where it makes pointless what blocks it.
+    has waited for the blocked event loop; for ever, where it makes pointless what blocks it. `ran` hears that modules
+    or a startup of the app have run, whatever came of it.
     """
 
     show: Callable[[Event], None]
@@ -46,6 +47,7 @@ class Hooks(NamedTuple):
     loaded: Callable[[], None] = lambda: None
     settled: Callable[[], None] = lambda: None
     deaf: Callable[[float], None] = lambda _seconds: None
+    ran: Callable[[], None] = lambda: None
 
 
 class _Save:
@@ -152,8 +154,10 @@ class Reloader:
             return
         if not self._switch.starting:
             self._hooks.deaf(seconds)
-        elif self._overtaken():
-            self._hooks.deaf(math.inf)
+        else:
+            with contextlib.suppress(RuntimeError):  # what is being asked changes meanwhile: then the next time
+                if self._overtaken():
+                    self._hooks.deaf(math.inf)
 
     def _superseded(self, loop: asyncio.AbstractEventLoop) -> bool:
         """Whether there is a newer save than the one whose import takes long and blocks the loop; in a thread."""
@@ -240,6 +244,7 @@ class Reloader:
             self._hooks.show(AssetsChanged(assets))
 
     async def _settle(self, outcome: Outcome, save: _Save) -> None:
+        self._hooks.ran()
         if not isinstance(outcome, Built):
             await host.rollback()
         if not isinstance(outcome, Broken):
@@ -258,6 +263,7 @@ class Reloader:
                 await self._restart(outcome.reason, save)
             case Overtaken():  # the newer save decides; until then the gate stays as it is
                 self._unfinished = True
+        self._hooks.ran()
 
     async def _patched(self, built: Built, save: _Save) -> None:
         await hidden(host.built(), save.context)

@@ -60,12 +60,29 @@ class HmrServer(uvicorn.Server):
         super().__init__(config)
         self._end_streams, self._close, self._on_signal = end_streams, close, on_signal
         self._watchdog = Watchdog(blocked)
+        self._process = os.getpid()
+        self._captured: list[int] = []
+        self._handlers: dict[int, Callable[[int, FrameType | None], object]] = {}
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """As uvicorn, and the same for SIGHUP: a terminal that is closed is a clean exit too."""
         with super().capture_signals(), self._capture_hangup():
-            yield
+            numbers = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
+            self._captured = [number for number in numbers if signal.getsignal(number) == self.handle_exit]
+            try:
+                yield
+            finally:
+                self._captured = []
+
+    def recapture_signals(self) -> None:
+        """Take back the signals for which the app has set a handler: it is called too, but can't keep them from us."""
+        for number in self._captured:
+            handler = signal.getsignal(number)
+            if handler != self.handle_exit and handler is not None:
+                signal.signal(number, self.handle_exit)
+                if callable(handler):
+                    self._handlers[number] = handler
 
     @contextlib.contextmanager
     def _capture_hangup(self) -> Iterator[None]:
@@ -83,7 +100,17 @@ class HmrServer(uvicorn.Server):
                 signal.signal(number, before)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """First signal: a clean exit. A second Ctrl-C aborts; neither depends on the event loop."""
+        """First signal: a clean exit. A second Ctrl-C aborts; neither depends on the event loop.
+
+        A child that was forked has inherited this handler, but is none of our server: it ends.
+        """
+        if os.getpid() != self._process:
+            signal.signal(sig, signal.SIG_DFL)
+            signal.raise_signal(sig)
+            return
+        if sig in self._handlers:
+            with contextlib.suppress(SystemExit, KeyboardInterrupt):
+                self._handlers[sig](sig, frame)
         self._watchdog.on_signal(sig, again=self.should_exit and sig == signal.SIGINT)
         super().handle_exit(sig, frame)
         self._on_signal(frame)

@@ -110,7 +110,7 @@ class Watcher:
         self._files = frozenset(files)
         self._tree = Tree(roots, ignore, entries)
         self._wanted: set[Path] = set()
-        self._roots = {root: identity(root) for root in roots}
+        self._roots = {root: self._identity(root) for root in roots}
         self._bell = Path(tempfile.mkdtemp(prefix="fastapi-hmr-")) if self._tree.partial else None
         self._since = time.time()
         self._stop = threading.Event()
@@ -331,11 +331,15 @@ class Watcher:
         changes: list[FileChange] = []
         back: list[Path] = []
         for root, before in self._roots.items():
-            now = self._roots[root] = identity(root)
+            now = self._roots[root] = self._identity(root)
             if now != before:
                 changes += [FileChange("deleted", file) for file in self._tree.forget(root)]
                 back += [root] if now else []
         return changes + self._adopt(back) if back else changes
+
+    def _identity(self, root: Path) -> tuple[int, int] | None:
+        now = identity(root)
+        return now if now is None or not self._polling else (0, 0)  # such file systems may number them anew at any time
 
     def _file_changed(self, path: Path) -> list[FileChange]:
         """One file, judged by what is there now: an atomic save is `deleted` and `added` in any order."""

@@ -89,10 +89,10 @@ class Watchdog:
                 told = True
                 self._tell(watch.thread)
             if self._ending or seconds >= limit:
-                watch.interrupter.interrupt()
+                watch.interrupter.interrupt(debugging=self._ending)
             elif watch.newer or self._newer():
                 watch.newer = True
-                watch.interrupter.interrupt(loading=False)
+                watch.interrupter.interrupt(loading=False, debugging=False)
 
     def _newer(self) -> bool:
         with suppress(RuntimeError):  # what is being asked changes meanwhile: then the next time
