@@ -1,7 +1,7 @@
 """Course: how far a cold start would have come by now, and what kept modules did to the process, done when it would be."""
 
 from collections.abc import Hashable, Iterable, Iterator
-from typing import Protocol
+from typing import Final, Protocol
 
 from fastapi_hmr.engine.order import parents
 from fastapi_hmr.engine.process import Process
@@ -25,6 +25,9 @@ class Question:
 
 
 type Step = Effect | Question
+SEARCH: Final = "sys.path"
+"""Among the variables: what no variable is called."""
+SEARCHED: Final = frozenset(((SEARCH,),))
 
 
 class Course:
@@ -112,12 +115,16 @@ class Course:
                 self._process.turn_back(effects)
             self._held += early
 
+    def searches(self) -> None:
+        """The import system is about to look for a module: not where kept modules will let it look."""
+        self.asks(SEARCH)
+
     def _known_setters(self) -> dict[str, list[tuple[Record, Effect]]]:
         if self._setters is None:
             self._setters = {}
             for record in self._records.values():
                 for effect in record.effects:
-                    for key in effect.written:
+                    for key in (*effect.written, *([SEARCH] if effect.lists & SEARCHED else ())):
                         self._setters.setdefault(key, []).append((record, effect))
         return self._setters
 

@@ -272,6 +272,7 @@ class Tracker:
         """The import system looks for a module that is not loaded; quietly: no module depends on it yet."""
         if self.tracks_here():
             self.attempts.add(name)
+            self.course.searches()
             for record in () if quietly else self._first_party_frames(sys._getframe(1)):  # noqa: SLF001 - who asks
                 self.statement(record, name)
 

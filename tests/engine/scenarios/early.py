@@ -285,6 +285,24 @@ SCENARIOS = [
         ],
     },
     {
+        "id": "x-early-on-the-search-path",
+        "note": "a module is found where only a later one lets it be looked for",
+        "files": {
+            "main.py": "import early, later, last\ndef observe(): return [early.V, last.V]\n",
+            "early.py": "V = 0\n",
+            "later.py": "import sys\nsys.path.append('vendor')\n",
+            "last.py": "from extra import V\n",
+            "vendor/extra.py": "V = 1\n",
+            "vendor/other.py": "V = 2\n",
+        },
+        "entry": "main:observe",
+        "steps": [
+            {"name": "too early", "write": {"early.py": "from other import V\n"}},
+            {"name": "not needed", "write": {"early.py": "try: from other import V\nexcept ImportError: V = 3\n"}},
+            {"name": "in time", "write": {"last.py": "from other import V\n"}, "must_not_execute": ["later.py"]},
+        ],
+    },
+    {
         "id": "x-set-in-a-library-and-read-by-a-kept-module",
         "files": {
             "main.py": "import sets, reads, idle\ndef observe(): return [reads.V, reads.W]\n",
