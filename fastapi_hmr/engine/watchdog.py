@@ -3,7 +3,9 @@
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
+from functools import cache
+from queue import SimpleQueue
 
 from fastapi_hmr.waiting import LATE_S
 
@@ -35,6 +37,23 @@ def kickable() -> Iterator[None]:
         signal.signal(KICK, before)
 
 
+type Jobs = SimpleQueue[Callable[[], None]]
+
+
+@cache
+def _dog() -> Jobs:
+    """One thread for all imports: to start one, and to see it end, is to wait for it twice in each reload."""
+    jobs: Jobs = SimpleQueue()
+
+    def watch() -> None:
+        while True:
+            with suppress(Exception):  # what cannot be told of one import is no reason not to watch the next
+                jobs.get()()
+
+    threading.Thread(target=watch, name="fastapi-hmr import watchdog", daemon=True).start()
+    return jobs
+
+
 @contextmanager
 def bounded(seconds: float, late: Callable[[], None] = lambda: None) -> Iterator[None]:
     """While inside, the calling thread is interrupted after so many seconds, and again until it leaves.
@@ -59,8 +78,7 @@ def bounded(seconds: float, late: Callable[[], None] = lambda: None) -> Iterator
                     interrupt(thread, kick=free)
             pause = seconds
 
-    dog = threading.Thread(target=bark, name="fastapi-hmr import watchdog", daemon=True)
-    dog.start()
+    _dog().put(bark)
     try:
         with kickable() if free else nullcontext():
             yield
@@ -70,4 +88,3 @@ def bounded(seconds: float, late: Callable[[], None] = lambda: None) -> Iterator
     finally:
         with lock:
             done.set()
-        dog.join()
