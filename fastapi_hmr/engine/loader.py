@@ -87,8 +87,12 @@ class Loader(SourceFileLoader):
         self._file = codes.file(tracker.places.resolved(path))
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        """Part of the import system: hmr's module object."""
-        return cast("ModuleType", Module(spec.name, self._file))
+        """Part of the import system: hmr's module object, with what the import system would set one by one."""
+        module = Module(spec.name, self._file)
+        hmr.namespace(module).update(
+            __loader__=spec.loader, __package__=spec.parent, __file__=spec.origin, __cached__=spec.cached
+        )
+        return module
 
     def exec_module(self, module: ModuleType) -> None:
         """Part of the import system. Runs the code itself, so that no frame of ours lies between two modules."""

@@ -4,6 +4,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache, partial
+from queue import SimpleQueue
 from types import FrameType
 
 from fastapi_hmr.interrupt import Interrupter
@@ -27,7 +29,7 @@ class GivenUp(BaseException):
 
 
 class Watchdog:
-    """Looks after one import at a time, from a thread of its own: the import may block the event loop."""
+    """Looks after one import at a time, from another thread: the import may block the event loop."""
 
     def __init__(self, owns: Callable[[str], bool], limit_s: float) -> None:
         """`owns` tells which files are first-party; `limit_s` is that of an import while a version serves."""
@@ -62,8 +64,7 @@ class Watchdog:
         if self._ending:
             raise GivenUp
         watch = _Watch(Interrupter(self._owns), threading.get_ident())
-        dog = threading.Thread(target=self._look_after, args=(watch,), name="fastapi-hmr import watchdog", daemon=True)
-        dog.start()
+        _dog().put(partial(self._look_after, watch))
         try:
             with watch.interrupter as self._interrupter:
                 yield
@@ -74,7 +75,6 @@ class Watchdog:
         finally:
             self._interrupter = None
             watch.done.set()
-            dog.join()
         if watch.interrupter.raised:
             raise self._verdict(watch)
         self._longest = max(self._longest or 0.0, time.monotonic() - watch.began)
@@ -119,3 +119,17 @@ class _Watch:
         self.began = time.monotonic()
         self.newer = False
         self.done = threading.Event()
+
+
+@cache
+def _dog() -> SimpleQueue[Callable[[], None]]:
+    """One thread for all imports: to start one, and to see it end, is to wait for it twice in each reload."""
+    jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
+
+    def work() -> None:
+        while True:
+            with suppress(Exception):  # what cannot be told of one import is no reason not to watch the next
+                jobs.get()()
+
+    threading.Thread(target=work, name="fastapi-hmr import watchdog", daemon=True).start()
+    return jobs

@@ -2,6 +2,8 @@
 
 import asyncio
 import functools
+import gc
+import weakref
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -16,6 +18,7 @@ from pydantic import BaseModel, RootModel
 
 from fastapi_hmr.engine.analyses import ANALYSED, INSTEAD, LATER
 from fastapi_hmr.engine.routes import Routes
+from fastapi_hmr.engine.shapes import Shapes
 from tests.engine.test_routes import Thing, ask, build, contexts
 
 routing: Any = fastapi_routing
@@ -381,3 +384,20 @@ def test_other_version_analyses_at_once(name: str, monkeypatch: pytest.MonkeyPat
         assert routes._analyses is None
     finally:
         routes.uninstall()
+
+
+def test_shapes_keep_no_model_alive() -> None:
+    """What was looked at while modules ran is forgotten with them."""
+
+    class Bowl(BaseModel):
+        """Of one generation."""
+
+    def endpoint(bowl: Bowl) -> Bowl:
+        return bowl
+
+    shapes, dead = Shapes(), weakref.ref(Bowl)
+    assert shapes.of("/", endpoint, {"response_model": Bowl}) is not None
+    shapes.forget()
+    del Bowl, endpoint
+    gc.collect()
+    assert dead() is None
