@@ -10,7 +10,7 @@ from fastapi_hmr.kept import Ask, Disposal, Record, Values, born
 __all__ = ["after_reload", "before_reload", "data", "keep", "on_dispose"]
 
 CALLBACK_S = 10.0
-"""How long an async callback may take before the reload goes on without it."""
+"""How long a callback may take before the reload goes on without it."""
 
 type Callback = Callable[[], object]
 
@@ -85,6 +85,7 @@ class Host:
         self.values = Values()
         self.data: dict[str, dict[str, Any]] = {}
         self._report: Callable[[str, BaseException], None] = _ignore
+        self._limit: Callable[[float], Callable[[], object]] = lambda _seconds: _nothing
         self._active = False
         self._callbacks: list[_Registration] = []
         self._base = 0  # the reload that serves: what is newer belongs to the one under way
@@ -96,13 +97,20 @@ class Host:
         self._data_before: dict[str, dict[str, Any]] = {}
         self._data_undo: list[tuple[str, Any, Any, Any]] | None = None
 
-    def open(self, *, record: Callable[[object, str], Record], report: Callable[[str, BaseException], None]) -> None:
+    def open(
+        self,
+        *,
+        record: Callable[[object, str], Record],
+        report: Callable[[str, BaseException], None],
+        limit: Callable[[float], Callable[[], object]] = lambda _seconds: _nothing,
+    ) -> None:
         """The dev server starts. Values made before, by a script's own run of its modules, are let go.
 
-        `record(factory, name)` makes the record of a call; `report(text, error)` tells of a callback that failed.
+        `record(factory, name)` makes the record of a call; `report(text, error)` tells of a callback that failed;
+        `limit(seconds)` ends one that blocks the event loop for so long, unless what it returns is called before.
         """
         os.environ["FASTAPI_HMR"] = "1"
-        self._report, self._active = report, True
+        self._report, self._limit, self._active = report, limit, True
         self.serving = self.started = 0
         self.values.clear()
         self.values.recorder = record
@@ -197,6 +205,7 @@ class Host:
     async def _call(self, what: str, function: Callback) -> None:
         import asyncio
 
+        over = self._limit(CALLBACK_S)
         try:
             result: Any = function()
             if hasattr(type(result), "__await__"):
@@ -209,6 +218,8 @@ class Host:
             self._report(f"{what} failed", error)
         except BaseException as error:  # noqa: BLE001 - a callback that wants to exit must not end the server
             self._report(f"{what} failed", error)
+        finally:
+            over()
 
     def _data_changes(self) -> list[tuple[str, Any, Any, Any]]:
         """What the new modules did to `data`: module, key, old and new value."""
@@ -229,6 +240,10 @@ class Host:
                 del values[key]
             else:
                 values[key] = then
+
+
+def _nothing() -> None:
+    pass
 
 
 def _ignore(_text: str, _error: BaseException) -> None:

@@ -6,6 +6,7 @@ import contextvars
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
@@ -132,7 +133,7 @@ class DevServer:
             sys.path.insert(0, search_path)
         if self.preloaded:
             self.engine.evict_preloaded()
-        host.open(record=self._record, report=self._callback_failed)
+        host.open(record=self._record, report=self._callback_failed, limit=self._limit)
         self.leaks.open()
         self.written.open()
         with contextlib.suppress(KeyboardInterrupt):
@@ -276,6 +277,12 @@ class DevServer:
         """An exit waits for the loop: for a request as long as for any, for a startup that nobody wants not at all."""
         if self.switch.starting or seconds > EXIT_DRAIN_S:
             self.blocked.end(anyway=True)
+
+    def _limit(self, seconds: float) -> Callable[[], None]:
+        timer = threading.Timer(seconds + GRACE_S, self.blocked.end)
+        timer.daemon = True
+        timer.start()
+        return timer.cancel
 
     def _callback_failed(self, text: str, error: BaseException) -> None:
         self.terminal.notice(f"{text}: {error!r}")

@@ -118,6 +118,16 @@ def test_shutdown_that_blocks_has_its_limit_too(project: Project, serve: Serve) 
     server.wait_for("/", 2)
 
 
+def test_callback_that_blocks_has_its_limit(project: Project, serve: Serve) -> None:
+    """The reload goes on without it, and the terminal says so."""
+    hook = "import time\nfrom fastapi_hmr import hot\n@hot.before_reload\ndef block():\n    time.sleep(100)\n"
+    project["main.py"], project["helper.py"] = f"{MAIN}\n{hook}", helper(1)
+    server = serve("main:app")
+    project["helper.py"] = helper(2)
+    server.wait_for_line(r"hot\.before_reload: block\(\) of main failed: Interrupted")
+    server.wait_for("/", 2)
+
+
 def test_exit_has_its_limit_whatever_blocks_it(project: Project, serve: Serve) -> None:
     """Something that blocks the loop when nothing is under way that has a limit of its own: a callback of the app."""
     project["helper.py"] = helper(1)
