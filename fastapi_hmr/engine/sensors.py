@@ -16,8 +16,8 @@ from fastapi_hmr.engine.identity import address
 TOOL = "fastapi-hmr"
 
 
-class Senses(Protocol):
-    """Who wants to know. Only asked while something is being imported, in whatever thread."""
+class CallSenses(Protocol):
+    """Who wants to know of calls. Only asked while something is being imported, in whatever thread."""
 
     def on_call(self, code: CodeType) -> bool:
         """A Python function starts; False where it is not first-party."""
@@ -30,6 +30,10 @@ class Senses(Protocol):
 
     def on_environ(self, key: Any, frame: FrameType) -> None:
         """Somebody asked for an environment variable; None: for the names of all."""
+
+
+class DiskSenses(Protocol):
+    """Who wants to know of the disk and of what is set; likewise."""
 
     def on_open(self, path: Any, frame: FrameType) -> None:
         """A file is opened for reading."""
@@ -62,7 +66,7 @@ def questions() -> Iterator[tuple[CodeType, str]]:
 class Monitor:
     """Calls of Python functions, by sys.monitoring. On only while something is imported or started."""
 
-    def __init__(self, senses: Senses, sources: Container[str]) -> None:
+    def __init__(self, senses: CallSenses, sources: Container[str]) -> None:
         self._senses = senses
         self._sources = sources
         """The names of first-party files: asked for each function that starts, a library's too."""
@@ -141,7 +145,7 @@ class Monitor:
 class Audit:
     """What is asked of the disk and the environment, by audit events. On only while something is imported."""
 
-    def __init__(self, senses: Senses) -> None:
+    def __init__(self, senses: DiskSenses) -> None:
         self._senses = senses
         self._listeners: dict[str, audit.Listener] = {
             "open": self._opened,

@@ -11,6 +11,7 @@ from typing import Any
 
 from fastapi_hmr.engine import disk, hmr
 from fastapi_hmr.engine.course import Course
+from fastapi_hmr.engine.disk_reads import DiskReads
 from fastapi_hmr.engine.foreign import Foreign
 from fastapi_hmr.engine.hmr import MISSING, STATIC, Module
 from fastapi_hmr.engine.identity import address
@@ -18,7 +19,7 @@ from fastapi_hmr.engine.influence import Influence
 from fastapi_hmr.engine.mechanisms import Mechanisms
 from fastapi_hmr.engine.places import Places, real
 from fastapi_hmr.engine.process import Process
-from fastapi_hmr.engine.record import ENVIRON, FILE, LISTING, NAME, PROBE, Record, Records
+from fastapi_hmr.engine.record import ENVIRON, NAME, PROBE, Record, Records
 from fastapi_hmr.engine.sensors import Audit, Monitor, path_of
 from fastapi_hmr.engine.state import ATOMIC
 from fastapi_hmr.engine.straight import Straight
@@ -66,7 +67,8 @@ class Tracker:
         self.straight = Straight()
         self.foreign = Foreign(records, self.process.adapted)
         self.monitor = Monitor(self, records.files)
-        self._audit = Audit(self)
+        self._files = DiskReads(self)
+        self._audit = Audit(self._files)
 
     def install(self) -> None:
         """Hook in; nothing is reported until a module is imported."""
@@ -118,7 +120,7 @@ class Tracker:
             return
         for path in hmr.files_read(record.module):
             if path != record.file:
-                self._note_file(record, path)
+                self._files.note(record, path)
         if self._mechanisms.state:
             self.influence.end(record)
         record.at = len(record.statements)
@@ -231,7 +233,7 @@ class Tracker:
         """The import system asks a loaded module for its `__spec__`: importlib.import_module()."""
         if sys._getframe(3).f_globals is BOOTSTRAP:  # noqa: SLF001 - who asks
             name = hmr.namespace(module)["__name__"]
-            for record in self._first_party_frames(sys._getframe(3)):  # noqa: SLF001 - as above
+            for record in self.frames(sys._getframe(3)):  # noqa: SLF001 - as above
                 self.statement(record, name)
 
     # Imports.
@@ -273,13 +275,13 @@ class Tracker:
         if self.tracks_here():
             self.attempts.add(name)
             self.course.searches()
-            for record in () if quietly else self._first_party_frames(sys._getframe(1)):  # noqa: SLF001 - who asks
+            for record in () if quietly else self.frames(sys._getframe(1)):  # noqa: SLF001 - who asks
                 self.statement(record, name)
 
     # The senses.
 
     def on_call(self, code: CodeType) -> bool:
-        """Part of sensors.Senses."""
+        """Part of sensors.CallSenses."""
         owners = self.records.from_file(code.co_filename) if self.records.is_source(code.co_filename) else ()
         if owners:
             self.straight.stirred()
@@ -302,79 +304,34 @@ class Tracker:
                     self.monitor.returns(code)
 
     def on_return(self, value: object) -> None:
-        """Part of sensors.Senses."""
+        """Part of sensors.CallSenses."""
         if self.tracks_here():
             self.influence.made(value)
 
     def on_probe(self, path: Any, frame: FrameType) -> None:
-        """Part of sensors.Senses."""
+        """Part of sensors.CallSenses."""
         found = path_of(path)
         if found is None or not self._mechanisms.probes or not self.tracks_here() or not self.places.owns(found):
             return
         path = real(found)
-        kind = self._quietly(disk.kind, path)
-        for record in self._first_party_frames(frame):
+        with self.reading():
+            kind = disk.kind(path)
+        for record in self.frames(frame):
             self.records.note(record, PROBE, path, kind)
         self.asked.add(path)
 
     def on_environ(self, key: Any, frame: FrameType) -> None:
-        """Part of sensors.Senses."""
+        """Part of sensors.CallSenses."""
         if not self._mechanisms.probes or self.process.looking or not self.tracks_here():
             return
         if key is None or isinstance(key, str):
             self.course.asks(key)
             if key is not None and not self.in_library():
                 self.course.note_variable(self.stack[-1], key)
-            for record in self._first_party_frames(frame):
+            for record in self.frames(frame):
                 self.records.note(record, ENVIRON, key)
 
-    def on_open(self, path: Any, frame: FrameType) -> None:
-        """Part of sensors.Senses. hmr keeps the file for the module under way, our records for the callers between."""
-        if self.quiet or not self.tracks_here():
-            return
-        if type(path) is str and not self.in_library():
-            self._track(Path(path).resolve())
-        if type(path) is str and not self.places.owns(path):
-            return
-        found = path_of(path)
-        if found is None or not self.places.owns(found):
-            return
-        path = real(found)
-        self.asked.add(path)
-        for record in self._first_party_frames(frame):
-            for place in {path, path.resolve()}:  # a link, and what it leads to
-                if place != record.file:
-                    self._note_file(record, place)
-
-    def _track(self, path: Path) -> None:
-        if self.places.owns(path):
-            hmr.read_file(path)
-
-    def on_listing(self, path: Any, frame: FrameType) -> None:
-        """Part of sensors.Senses."""
-        found = path_of(path)
-        if found is None or self.quiet or not self.tracks_here() or not self.places.owns_directory(found):
-            return
-        path = found.resolve()
-        self.asked.add(path)
-        names = self._quietly(disk.listing, path)
-        for record in self._first_party_frames(frame):
-            self.records.note(record, LISTING, path, names)
-
-    def on_setenv(self) -> None:
-        """Part of sensors.Senses."""
-        self.process.environ_changed()
-
-    def _note_file(self, record: Record, path: Path) -> None:
-        if (FILE, path) not in record.edges:
-            self.records.note(record, FILE, path, self._quietly(disk.contents, path))
-        self.asked.add(path)
-
-    def _quietly[T](self, ask: Callable[[Path], T], path: Path) -> T:
-        with self.reading():
-            return ask(path)
-
-    def _first_party_frames(self, frame: FrameType | None) -> Iterable[Record]:
+    def frames(self, frame: FrameType | None) -> Iterable[Record]:
         """The module under way, and those whose functions it called on the way here."""
         top = self.stack[-1]
         owner, globals_of_top = self.records.owner, top.globals
