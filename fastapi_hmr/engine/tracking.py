@@ -178,6 +178,7 @@ class Tracker:
         self.process.mark()
 
     def _close(self) -> None:
+        self.straight.stirred()  # which holds a record
         self.monitor.off()
         self._audit.off()
         hmr.unwatch()
