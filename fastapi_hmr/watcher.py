@@ -36,7 +36,9 @@ BELL_AFTER_S = 1.0
 BELL_STEP_MS = 3
 """The native core takes two steps to be sure that a save is over."""
 BELL_PACE_MS = 30
-"""How long news may take from the bell to the native core."""
+"""How long news usually takes from the bell to the native core."""
+BELL_LATE_S = 0.5
+"""How long it may take on a busy machine: it is asked often until then, or until there is some."""
 BELL_CHECK_S = 2.0
 """How often it is asked for news that nobody has rung for. There should be none."""
 POLL_MS = 200
@@ -47,7 +49,7 @@ BURST_QUIET_S = 0.04
 DEAF_S = 0.5
 """How long news may wait for the loop before that counts as blocked."""
 OFTEN_S = 0.1
-"""How often it is looked while the loop is blocked, or a root is gone."""
+"""How often it is looked while the loop is blocked, a root is gone, or news is late."""
 END_S = 1.0
 """For the thread to notice that it is to end: it looks at every step."""
 RETRY_S = 0.5
@@ -116,6 +118,7 @@ class Watcher:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._doorbell: Doorbell | None = None
+        self._due = 0.0  # until when the news that was rung for may still come
         self._pending: dict[Path, FileChange] = {}
         self._news = asyncio.Event()  # there is something to take
         self._tick = asyncio.Event()  # something more has come
@@ -266,8 +269,10 @@ class Watcher:
         """How long the native core may take between two looks, and over all of them; sleeps before, if it can."""
         if self._doorbell is None:
             return pace.step_ms(), PACE_MS
-        often = self._unheard is not None or None in self._roots.values()
+        often = self._unheard is not None or None in self._roots.values() or time.monotonic() < self._due
         rung = self._doorbell.wait(OFTEN_S if often else BELL_CHECK_S)
+        if rung:
+            self._due = time.monotonic() + BELL_LATE_S
         step = pace.step_ms()
         return step if step == BUSY_STEP_MS else BELL_STEP_MS, BELL_PACE_MS if rung else 1
 
@@ -279,6 +284,7 @@ class Watcher:
             news, set
         ):  # "timeout": what the step is to be; "signal" is the main thread's business, "stop" the end
             pace.news()
+            self._due = 0.0
             changes += self._translate(news)
         changes += self._replaced()
         if changes:
