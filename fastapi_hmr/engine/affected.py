@@ -162,12 +162,7 @@ class Planner:
         Whoever called a function that was put there depends on it by that.
         """
         old, new = shown(before), shown(after)
-        names = {name for name in old.keys() | new.keys() if not same(old.get(name), new.get(name))}
-        names = {
-            name
-            for name in names
-            if not (isinstance(old.get(name), FunctionType) and isinstance(new.get(name), FunctionType))
-        }
+        names = {name for name in old.keys() | new.keys() if not _alike(old.get(name, []), new.get(name, []))}
         if not names:
             return set()
         writers = {record.name for record in after}
@@ -260,10 +255,19 @@ def written(records: Iterable[Record]) -> dict[str, str | None]:
     return found
 
 
-def shown(records: Iterable[Record]) -> dict[str, object]:
-    """The names by which some modules set something of a library's, with the last values."""
-    found: dict[str, object] = {}
+def shown(records: Iterable[Record]) -> dict[str, list[object]]:
+    """The names by which some modules set something of a library's, with all values."""
+    found: defaultdict[str, list[object]] = defaultdict(list)
     for record in sorted(records, key=lambda record: record.order):
         for effect in record.effects:
-            found.update(effect.shown)
+            for name, value in effect.shown.items():
+                found[name].append(value)
     return found
+
+
+def _alike(before: list[object], now: list[object]) -> bool:
+    """Whether who looked at these values when they were set would find the same now, or functions: calls tell of those."""
+    return len(before) == len(now) and all(
+        same(was, value) or (isinstance(was, FunctionType) and isinstance(value, FunctionType))
+        for was, value in zip(before, now, strict=True)
+    )

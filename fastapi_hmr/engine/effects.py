@@ -250,6 +250,16 @@ type LoggerState = tuple[tuple[int, bool, bool], Entries]
 FRESH: LoggerState = ((logging.NOTSET, True, False), ((), ()))
 
 
+READERS: Final = (
+    ("level", "getEffectiveLevel", "isEnabledFor"),
+    ("propagate",),
+    ("disabled",),
+    ("handlers", "hasHandlers"),
+    ("filters",),
+)
+"""By what names code sees each part of a logger's state."""
+
+
 class Logging:
     """Levels, handlers and filters of all loggers, the root's too."""
 
@@ -292,6 +302,12 @@ class Logging:
             (frozenset((name,)), SETTING) if name else (),
             lists=frozenset(("logger's list", name, kind) for kind in range(2) if come[kind] or gone[kind]),
             finish=finish,
+            shown={
+                reader: now
+                for before, now, readers in zip((*old[0], *old[1]), (*new[0], *new[1]), READERS, strict=True)
+                if before != now
+                for reader in readers
+            },
         )
 
     @staticmethod

@@ -324,4 +324,42 @@ SCENARIOS = [
             },
         ],
     },
+    {
+        "id": "x-logger-read-by-a-kept-module",
+        "note": "what a module makes of a logger is found there by one that asks, after it or before",
+        "files": {
+            "main.py": "import before, sets, after, idle\ndef observe(): return [before.V, after.V, after.W]\n",
+            "before.py": "import logging\nV = [h.name for h in logging.getLogger('x.log').handlers]\n",
+            "sets.py": "import logging\n",
+            "after.py": (
+                "import logging\nlog = logging.getLogger('x.log')\n"
+                "V, W = [h.name for h in log.handlers], log.getEffectiveLevel()\n"
+            ),
+            "idle.py": "import logging\nlog = logging.getLogger('x.idle')\n",
+        },
+        "entry": "main:observe",
+        "steps": [
+            {
+                "name": "a handler",
+                "write": {
+                    "sets.py": (
+                        "import logging\nh = logging.NullHandler()\nh.name = 'one'\n"
+                        "logging.getLogger('x.log').addHandler(h)\n"
+                    )
+                },
+                "must_not_execute": ["idle.py"],
+            },
+            {
+                "name": "asked before",
+                "write": {"before.py": "import logging\nV = [1, *map(repr, logging.getLogger('x.log').handlers)]\n"},
+                "must_not_execute": ["idle.py"],
+            },
+            {
+                "name": "a level",
+                "write": {"sets.py": "import logging\nlogging.getLogger('x.log').setLevel(10)\n"},
+                "must_not_execute": ["idle.py"],
+            },
+            {"name": "nothing", "write": {"sets.py": ""}, "must_not_execute": ["idle.py"]},
+        ],
+    },
 ]
