@@ -21,7 +21,8 @@ class Context:
     def effects(self, before: Settings, now: Settings) -> Iterator[Effect]:
         """They were changed."""
         slots: frozenset[Hashable] = frozenset((("decimal",),))
-        yield Effect("the decimal context", lambda: self._turn(now, before), lambda: self._turn(before, now), slots)
+        undo, redo = lambda: self._turn(now, before), lambda: self._turn(before, now)
+        yield Effect("the decimal context", undo, redo, slots, shown={"getcontext": repr(now)})
 
     def _turn(self, old: Settings, new: Settings) -> None:
         if self.take() == old:

@@ -19,6 +19,10 @@ def _tables(db: mimetypes.MimeTypes | None = None) -> Tables:
     return (*(dict(table) for table in db.types_map), *inverse, dict(db.encodings_map), dict(db.suffix_map))
 
 
+READERS = ("guess_type", "guess_file_type", "guess_extension", "guess_all_extensions", "types_map", "encodings_map")
+"""By what names code sees them."""
+
+
 class MimeTypes:
     """The tables of the `mimetypes` module."""
 
@@ -46,7 +50,9 @@ class MimeTypes:
                 for key in old.keys() | new.keys()
                 if old.get(key) != new.get(key)
             )
-            yield Effect("mimetypes", lambda: self._turn(now, before), lambda: self._turn(before, now), slots)
+            undo, redo = lambda: self._turn(now, before), lambda: self._turn(before, now)
+            shown = dict.fromkeys(READERS, repr(sorted(map(repr, slots))))
+            yield Effect("mimetypes", undo, redo, slots, shown=shown)
 
     @staticmethod
     def _turn(old: Tables, new: Tables) -> None:

@@ -362,4 +362,38 @@ SCENARIOS = [
             {"name": "nothing", "write": {"sets.py": ""}, "must_not_execute": ["idle.py"]},
         ],
     },
+    {
+        "id": "x-settings-of-libraries-asked-for-before-and-after",
+        "note": "mimetypes and the decimal context: set by one module, found by others",
+        "files": {
+            "main.py": "import before, sets, after, idle\ndef observe(): return [before.V, after.V]\n",
+            "before.py": "V = 0\n",
+            "sets.py": (
+                "import decimal, mimetypes\nmimetypes.add_type('a/b', '.xearly')\ndecimal.getcontext().prec = 7\n"
+            ),
+            "after.py": (
+                "import mimetypes\nfrom decimal import getcontext\n"
+                "V = [mimetypes.guess_type('x.xearly'), getcontext().prec]\n"
+            ),
+            "idle.py": "import decimal, mimetypes\nV = decimal.Decimal(1)\n",
+        },
+        "entry": "main:observe",
+        "steps": [
+            {
+                "name": "asked before",
+                "write": {"before.py": "import mimetypes\nV = mimetypes.guess_type('x.xearly')\n"},
+                "must_not_execute": ["idle.py"],
+            },
+            {
+                "name": "and of the other",
+                "write": {"before.py": "import decimal\nV = decimal.getcontext().prec\n"},
+                "must_not_execute": ["idle.py"],
+            },
+            {
+                "name": "set otherwise",
+                "write": {"sets.py": "import mimetypes\nmimetypes.add_type('a/c', '.xearly')\n"},
+                "must_not_execute": ["idle.py"],
+            },
+        ],
+    },
 ]
