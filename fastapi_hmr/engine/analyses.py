@@ -60,12 +60,12 @@ MAKING: Final = ("_populate_api_route_state", "request_response")
 class Analyses:
     """Takes the place of `APIRoute.__init__`."""
 
-    def __init__(self, routing: Any, replace: Callable[[Any, str, Any], None]) -> None:
+    def __init__(self, routing: Any, shapes: Shapes, replace: Callable[[Any, str, Any], None]) -> None:
         self._routing = routing
         self._route: Any = routing.APIRoute
         self._make: Callable[..., None] = self._route.__init__
         self._handler = self._route.get_route_handler
-        self._shapes = Shapes()
+        self._shapes = shapes
         self._accepted: set[Shape] = set()
         self._without = 0
         """The thread that is making a route without an analysis."""
@@ -81,7 +81,6 @@ class Analyses:
     def run(self, running: bool) -> None:
         """Modules run, or have run: only meanwhile is anything put off, and requests call FastAPI's own functions."""
         self._active = running
-        self._shapes.forget()
         here, there = (self._plain, self._either) if running else (self._either, self._plain)
         for name, function in here.items():
             if getattr(self._routing, name) is function:  # nobody came after us

@@ -36,6 +36,8 @@ from typing import Any, Final
 
 from fastapi_hmr.engine.analyses import Analyses
 from fastapi_hmr.engine.heads import Asking
+from fastapi_hmr.engine.models import Models
+from fastapi_hmr.engine.shapes import Shapes
 
 MATCHING: Final = (
     "original_route",
@@ -65,7 +67,9 @@ class Routes:
     def __init__(self) -> None:
         self._undo: list[Undo] = []
         self._adapters: dict[Any, Any] = {}
+        self._shapes: Shapes | None = None
         self._analyses: Analyses | None = None
+        self._models: Models | None = None
         self._sharing = False
         self._installed = False
 
@@ -79,22 +83,26 @@ class Routes:
             self._defer(routing)
         with suppress(AttributeError):
             self._share(sys.modules["fastapi._compat"].v2)
-        self._put_off(routing)
+        with suppress(Exception):  # a version that works in another way, and whatever comes of that
+            self._shapes = shapes = Shapes()
+            self._analyses = self._tried(lambda: Analyses(routing, shapes, self._replace))
+            construction = sys.modules["pydantic._internal._model_construction"]
+            self._models = self._tried(lambda: Models(construction, shapes, self._replace))
+        self._tell(self._sharing)
 
-    def _put_off(self, routing: Any) -> None:
+    def _tried[Late](self, make: Callable[[], Late]) -> Late | None:
         done = len(self._undo)
         try:
-            self._analyses = Analyses(routing, self._replace)
-            self._analyses.run(self._sharing)
-        except Exception:  # noqa: BLE001 - a version that works in another way, and whatever comes of that
+            return make()
+        except Exception:  # noqa: BLE001 - as above
             self._take_back(done)
+            return None
 
     def uninstall(self) -> None:
         """Give the places back."""
-        if self._analyses is not None:
-            self._analyses.run(False)
+        self._tell(False)
         self._take_back(0)
-        self._analyses = None
+        self._shapes = self._analyses = self._models = None
         self._adapters.clear()
         self._installed = False
 
@@ -115,13 +123,19 @@ class Routes:
 
     def _running(self, running: bool) -> None:
         self._sharing = running
-        if self._analyses is not None:
-            self._analyses.run(running)
+        self._tell(running)
+
+    def _tell(self, running: bool) -> None:
+        if self._shapes is not None:
+            self._shapes.forget()
+        for late in (self._analyses, self._models):
+            if late is not None:
+                late.run(running)
 
     def _replace(self, owner: Any, name: str, value: Any) -> None:
-        before = getattr(owner, name)
+        before = vars(owner)[name]
         setattr(owner, name, value)
-        self._undo.append(lambda: setattr(owner, name, before) if getattr(owner, name, None) is value else None)
+        self._undo.append(lambda: setattr(owner, name, before) if vars(owner).get(name) is value else None)
 
     def _defer(self, routing: Any) -> None:
         included, route_class = routing._IncludedRouter, routing.APIRoute  # noqa: SLF001 - ledger 1

@@ -11,6 +11,7 @@ import sys
 import typing
 from collections.abc import Callable, Iterable
 from enum import Enum
+from operator import attrgetter
 from types import EllipsisType, FunctionType, ModuleType, NoneType, UnionType
 from typing import Any, Final
 
@@ -24,7 +25,7 @@ ANNOTATED: Final[Any] = type(typing.Annotated[int, 0])
 UNION: Final = frozenset((typing.Union, UnionType))
 KINDS: Final = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
 STARRED: Final = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
-ANNOTATIONS: Final = frozenset(("annotation", "_original_annotation", "_attributes_set"))
+ANNOTATIONS: Final = frozenset(("annotation", "_original_annotation", "_original_assignment", "_attributes_set"))
 """Of a field: looked at where it is used; and the rest a second time."""
 PLAIN: Final = frozenset(("annotated_types", "fastapi", "pydantic", "pydantic_core"))
 """Whose objects are what their attributes say."""
@@ -43,6 +44,10 @@ class Shapes:
         params, pydantic = sys.modules["fastapi.params"], sys.modules["pydantic"]
         self._depends: Any = params.Depends
         self._field: Any = sys.modules["pydantic.fields"].FieldInfo
+        self._names = [name for name in self._field.__slots__ if name not in ANNOTATIONS]
+        self._attributes = attrgetter(*self._names)
+        self._unsaid = self._attributes(self._field())
+        """What a field says of which nothing was said."""
         self._model: Any = pydantic.BaseModel
         self._metaclass = type(self._model)
         self._kinds = frozenset((type, self._metaclass))
@@ -80,6 +85,34 @@ class Shapes:
         except (UnknownShapeError, TypeError, AttributeError, RecursionError):
             return None
         return shape
+
+    def of_model(self, model: Any) -> Shape | None:
+        """The shape of a model whose fields are known; None where it has none."""
+        try:
+            shape = (
+                model.__module__,
+                model.__qualname__,
+                self._value(model.model_config),
+                tuple([(name, self._field_of(field)) for name, field in model.__pydantic_fields__.items()]),
+            )
+            hash(shape)
+        except (UnknownShapeError, TypeError, AttributeError, RecursionError):
+            return None
+        return shape
+
+    def _field_of(self, field: Any) -> Shape:
+        if type(field) is not self._field or field.deprecated:
+            raise UnknownShapeError
+        models = self._models
+        shape = self._annotation(field.annotation)
+        if self._models != models and (field.metadata or field.discriminator is not None):
+            raise UnknownShapeError  # as below
+        each = [
+            (name, self._value(value))
+            for name, value, unsaid in zip(self._names, self._attributes(field), self._unsaid, strict=True)
+            if value is not unsaid
+        ]
+        return shape, *each
 
     def _call(self, call: Any, depth: int) -> Shape:
         known = self._calls.get(address(call))
