@@ -174,7 +174,7 @@ class Routes:
                 else:
                     complete(field)
                 known = field._type_adapter, validator  # noqa: SLF001 - ledger 6; the validator is kept, and so is its id
-                if known[0].pydantic_complete:
+                if getattr(known[0], "pydantic_complete", False):  # 2.10 has it
                     self._adapters[key] = known
             field._type_adapter = known[0]  # noqa: SLF001 - ledger 6
 

@@ -44,9 +44,10 @@ class Shapes:
         params, pydantic = sys.modules["fastapi.params"], sys.modules["pydantic"]
         self._depends: Any = params.Depends
         self._field: Any = sys.modules["pydantic.fields"].FieldInfo
-        self._names = [name for name in self._field.__slots__ if name not in ANNOTATIONS]
+        unsaid = self._field()
+        self._names = [name for name in self._field.__slots__ if name not in ANNOTATIONS and hasattr(unsaid, name)]
         self._attributes = attrgetter(*self._names)
-        self._unsaid = self._attributes(self._field())
+        self._unsaid = self._attributes(unsaid)
         """What a field says of which nothing was said."""
         self._model: Any = pydantic.BaseModel
         self._metaclass = type(self._model)
