@@ -99,7 +99,8 @@ class BrowserMiddleware:
                 self._on_raised(error, scope)
             raise
         finally:
-            used.settle(page=False)
+            if used.files:
+                used.settle(page=False)
 
     def _on_raised(self, error: Exception, scope: Scope) -> None:
         where = f"while answering {scope['method']} {scope['path']}"

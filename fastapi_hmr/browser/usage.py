@@ -35,15 +35,18 @@ _current: ContextVar["Answer | None"] = ContextVar("fastapi_hmr_answer", default
 class Answer:
     """One answer being made: what is opened for it, by its own task or by a worker thread on its behalf."""
 
+    __slots__ = ("_change", "_path", "_send", "_usage", "files")
+
     def __init__(self, usage: "Usage", path: str, send: Send, change: Change | None) -> None:
         self._usage, self._path, self._send, self._change = usage, path, send, change
-        self._files: set[str] | None = None
+        self.files: set[str] | None = None
+        _current.set(self)
 
     def open(self, file: str) -> None:
         """Note a file."""
-        if self._files is None:
-            self._files = set()
-        self._files.add(file)
+        if self.files is None:
+            self.files = set()
+        self.files.add(file)
 
     def send(self, message: Message) -> Awaitable[None]:
         """Pass a message on; the answer's head tells what its files are: of a page, or loaded by pages."""
@@ -52,7 +55,7 @@ class Answer:
             if not isinstance(headers, list):  # it may be one that can be gone through only once
                 headers = list(headers)
                 message = {**message, "headers": headers}
-            if self._files:
+            if self.files:
                 self.settle(page=first(headers, b"content-type").startswith(b"text/html"))
             if self._change is not None and (changed := self._change(headers)) is not headers:
                 message = {**message, "headers": changed}
@@ -60,7 +63,7 @@ class Answer:
 
     def settle(self, *, page: bool) -> None:
         """Say what the answer is: a page, which renders templates, or something that pages load by its URL."""
-        files, self._files = self._files, None
+        files, self.files = self.files, None
         for file in files or ():
             self._usage.note(file, None if page else self._path)
 
@@ -84,9 +87,7 @@ class Usage:
 
     def answer(self, path: str, send: Send, *, change: Change | None = None) -> Answer:
         """From now on, watch what this context opens for the answer to this path. `change` is for its headers."""
-        answer = Answer(self, path, send, change)
-        _current.set(answer)
-        return answer
+        return Answer(self, path, send, change)
 
     def note(self, file: str, url: str | None) -> None:
         """A file went into the answer at this URL path; None: into a page."""
