@@ -11,7 +11,8 @@ from fastapi_hmr.engine.hmr import MISSING, read_by
 from fastapi_hmr.engine.identity import address
 from fastapi_hmr.engine.marks import Key, Marks, marks_of
 from fastapi_hmr.engine.record import NAME, Record, Records
-from fastapi_hmr.engine.state import ATOMIC, How, Seen, Walker, dunder, restore
+from fastapi_hmr.engine.restoring import restore, restore_globals
+from fastapi_hmr.engine.state import ATOMIC, Contents, How, Seen, Walker, dunder
 from fastapi_hmr.engine.trail import DICT, Trail
 
 NOWHERE: Final[tuple[None, Trail, None]] = (None, Trail(), None)
@@ -174,21 +175,18 @@ class Influence:
             if trail is not None:
                 trail.add(globals_, (lambda held: (held.get(name),),))
             return {} if address(value) in record.library else walker.walk((value,), direct=True, trail=trail)
-        own: list[Any] = []
-        contents: list[Any] = [0]
         if trail is not None:
             trail.add(globals_, DICT)
-        for held, value in list(globals_.items()):
-            if not dunder(held) and not isinstance(value, ModuleType):
-                contents += (held, value)
-                if (
-                    type(value) not in ATOMIC
-                    and address(value) not in record.borrowed
-                    and address(value) not in record.library
-                ):
-                    own.append(value)
+        contents = names_of(globals_)
+        own = [
+            value
+            for value in contents[2::2]
+            if type(value) not in ATOMIC
+            and address(value) not in record.borrowed
+            and address(value) not in record.library
+        ]
         found = walker.walk(own, direct=True, trail=trail)
-        found[address(globals_)] = (globals_, How.GLOBALS, tuple(contents))
+        found[address(globals_)] = (globals_, How.GLOBALS, contents)
         return found
 
     def _sight(self, key: Key) -> Collection[int]:
@@ -241,21 +239,21 @@ class Influence:
         for record in owners:
             seen = self._seen.get(address(record.globals))
             if seen is not None:
-                self._restore_globals(record, seen)
+                restore_globals(record.globals, seen.first, names_of(record.globals))
         walker = self._walker
         for seen in [seen for seen in self._seen.values() if seen.kept]:
-            now = walker.contents(seen.obj, seen.how)
-            if now is not None and walker.differs(seen.obj, seen.how, seen.first, now):
-                restore(seen)
+            contents = walker.contents(seen.obj, seen.how)
+            if contents is not None and walker.differs(seen.obj, seen.how, seen.first, contents):
+                restore(walker, seen, contents)
 
-    @staticmethod
-    def _restore_globals(record: Record, seen: Seen) -> None:
-        old = dict(zip(seen.first[1::2], seen.first[2::2], strict=True))
-        globals_ = record.globals
-        for name in [name for name, value in globals_.items() if not dunder(name) and name not in old]:
-            if not isinstance(globals_[name], ModuleType):
-                del globals_[name]
-        globals_.update(old)
+
+def names_of(globals_: dict[str, Any]) -> Contents:
+    """A module's own names with what they stand for, made flat; not the modules in it, which the import system puts there."""
+    found: list[Any] = [0]
+    for name, value in list(globals_.items()):
+        if not dunder(name) and not isinstance(value, ModuleType):
+            found += (name, value)
+    return tuple(found)
 
 
 def stateless(function: Any) -> bool:

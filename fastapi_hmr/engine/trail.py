@@ -84,6 +84,7 @@ LINK: Final = "_lru_list_elem"
 CACHE: Final = functools._lru_cache_wrapper  # noqa: SLF001 - the type has no public name
 NEVER: Final[tuple[Live, ...]] = ()
 """Holds the same for as long as it lives."""
+FIXED: Final = frozenset((types.MethodType, types.BuiltinFunctionType, staticmethod, classmethod, property))
 DICT: Final[tuple[Live, ...]] = (dict.keys, dict.values)
 PROXY: Final[tuple[Live, ...]] = (_proxy_keys, _proxy_values)
 ITEMS: Final[tuple[Live, ...]] = (_itself,)
@@ -137,7 +138,7 @@ def views_of(kind: type, *, slots: bool) -> tuple[Live, ...] | None:
     """
     if issubclass(kind, dict):
         return DICT
-    if issubclass(kind, (tuple, frozenset)) or kind in {types.MethodType, types.BuiltinFunctionType}:
+    if issubclass(kind, (tuple, frozenset)) or kind in FIXED:
         return NEVER
     if kind is types.MappingProxyType:
         return PROXY

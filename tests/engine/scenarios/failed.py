@@ -1,0 +1,144 @@
+"""A failed edit leaves what was kept as it was, wherever the failing code had got at it."""
+
+HIDDEN = """
+def make():
+    count, table = [0], []
+    class Face:
+        @staticmethod
+        def on(value): count[0] += value
+        @classmethod
+        def put(cls, value): table.append(value)
+        @property
+        def more(self): return count.append
+        @more.setter
+        def more(self, value): table.append(value)
+        def __call__(self, value): count.append(value)
+        def __init_subclass__(cls): table.append(cls.__name__)
+        @staticmethod
+        def shown(): return count, table
+    return Face
+Face = make()
+face = Face()
+"""
+COUNTER = """
+def make():
+    total, last = 0, None
+    def add(value):
+        nonlocal total, last
+        total, last = total + value, [value]
+        try:
+            first
+        except NameError:
+            first = value
+        set_first(value)
+    def set_first(value):
+        nonlocal first
+        first = value
+    def shown():
+        try:
+            return total, last, first
+        except NameError:
+            return total, last, 'no first'
+    if total:
+        first = 0
+    return add, shown
+add, shown = make()
+"""
+
+
+def kept(name: str, module: str, uses: dict[str, str], shown: str) -> dict[str, object]:
+    """A scenario where `use` does something to the kept module `reg`: fails while it does, then does it, then goes."""
+    steps = []
+    for title, use in uses.items():
+        steps += [
+            {"name": f"{title}, broken", "write": {"use.py": f"{use}1/0\n"}},
+            {"name": f"{title}, broken again", "write": {"use.py": f"{use}0/0\n"}},
+            {"name": title, "write": {"use.py": use}},
+            {"name": f"no {title}", "write": {"use.py": f"x = {title!r}\n"}},
+        ]
+    return {
+        "id": f"x-failed-edit-and-{name}",
+        "files": {
+            "main.py": f"import reg\nimport use\nfrom reg import *\ndef observe(): return {shown}\n",
+            "reg.py": module,
+            "use.py": "x = 1\n",
+        },
+        "entry": "main:observe",
+        "steps": steps,
+    }
+
+
+SCENARIOS = [
+    kept(
+        "closures-of-a-class",
+        HIDDEN,
+        {
+            "static method": "from reg import Face\nFace.on(2)\n",
+            "class method": "from reg import Face\nFace.put(3)\n",
+            "property": "from reg import face\nface.more(4)\n",
+            "setter": "from reg import face\nface.more = 5\n",
+            "special method": "from reg import face\nface(6)\n",
+            "implicit class method": "from reg import Face\nclass Sub(Face): ...\n",
+        },
+        "face.shown()",
+    ),
+    kept(
+        "descriptors-of-our-own",
+        HIDDEN.replace("@property", "@prop").replace("def make():", "class prop(property): ...\ndef make():", 1),
+        {
+            "property": "from reg import face\nface.more(4)\n",
+            "setter": "from reg import face\nface.more = 5\n",
+        },
+        "face.shown()",
+    ),
+    kept(
+        "variables-of-a-closure",
+        COUNTER,
+        {"call": "from reg import add\nadd(2)\n", "two": "from reg import add\nadd(3)\nadd(4)\n"},
+        "shown()",
+    ),
+    kept(
+        "functions",
+        "def f(a=1, *, b=2): return a, b, sorted(vars(f).items())\nf.kept = 1\n",
+        {
+            "defaults": "from reg import f\nf.__defaults__ = (3,)\n",
+            "keyword defaults": "from reg import f\nf.__kwdefaults__['b'] = 4\n",
+            "attribute": "from reg import f\nf.other = 5\n",
+            "kept attribute": "from reg import f\nf.kept = 6\n",
+        },
+        "f()",
+    ),
+    kept(
+        "slots",
+        "class Slots:\n    __slots__ = ('a', 'b')\ns = Slots()\ns.a = 1\n",
+        {
+            "new": "from reg import s\ns.b = 2\n",
+            "set": "from reg import s\ns.a = 3\n",
+            "deleted": "from reg import s\ndel s.a\n",
+        },
+        "[getattr(s, name, None) for name in 'ab']",
+    ),
+    kept(
+        "an-object-of-a-library",
+        "from fastapi import FastAPI\nfrom types import SimpleNamespace\nfrom string import Template\n"
+        "app, bag, text = FastAPI(title='t'), SimpleNamespace(), Template('x')\n",
+        {
+            "new attribute": "from reg import app\napp.flavour = 'one'\n",
+            "attribute": "from reg import app\napp.title = 'two'\n",
+            "bag": "from reg import bag\nbag.x = 1\n",
+            "plain object": "from reg import text\ntext.template = 'y'\n",
+            "deleted": "from reg import app\ndel app.title\n",
+            "state": "from reg import app\napp.state.x = 1\n",
+        },
+        "[getattr(app, 'flavour', 0), getattr(app, 'title', 0), vars(bag), text.template, app.state._state]",
+    ),
+    kept(
+        "what-is-of-c",
+        "import itertools\nfrom contextvars import ContextVar\nvar, raw = ContextVar('v'), bytearray(b'1')\nvar.set(1)\n",
+        {
+            "variable": "from reg import var\nvar.set(2)\n",
+            "bytes": "from reg import raw\nraw += b'2'\n",
+        },
+        "[var.get(0), raw.decode()]",
+    ),
+]
