@@ -36,6 +36,7 @@ class Influence:
         self._walker = Walker(records.__contains__, home)
         self._trails: dict[Key, tuple[Record, Trail, Collection[int] | None]] = {}
         self._old: frozenset[Record] = frozenset()
+        self._complete = False
         self.early = Early(records, course, self._sight)
 
     def begin(self) -> None:
@@ -46,6 +47,7 @@ class Influence:
         self._holders.clear()
         self._walker.forget()
         self._trails.clear()
+        self._complete = False
         self._old = frozenset(self._records.values())
         self.subclasses = any(record.classes for record in self._old)
         self.early.begin_pass(())
@@ -65,6 +67,10 @@ class Influence:
     def begin_pass(self) -> None:
         """The entry is about to be imported: a cold start would have run nothing yet."""
         self.early.begin_pass(self._records.values())
+
+    def complete(self) -> None:
+        """All modules have run: what changes from now on is not their doing."""
+        self._complete = True
 
     def called(self, record: Record, owner: Record, code: CodeType, *, lives: bool) -> None:
         """The running module calls a function of another, which may change its state or tell it."""
@@ -235,14 +241,18 @@ class Influence:
         return out
 
     def restore(self, owners: Iterable[Record]) -> None:
-        """A failed edit: give back to the modules that were kept what the new code changed in them."""
+        """A failed edit: give back to the modules that were kept what the new code changed in them.
+
+        That is what was last seen, once all of it had run: what a lifespan did afterwards is its own to undo.
+        """
         for record in owners:
             seen = self._seen.get(address(record.globals))
             if seen is not None:
-                restore_globals(record.globals, seen.first, names_of(record.globals))
+                now = seen.last if self._complete else names_of(record.globals)
+                restore_globals(record.globals, seen.first, now)
         walker = self._walker
         for seen in [seen for seen in self._seen.values() if seen.kept]:
-            contents = walker.contents(seen.obj, seen.how)
+            contents = seen.last if self._complete else walker.contents(seen.obj, seen.how)
             if contents is not None and walker.differs(seen.obj, seen.how, seen.first, contents):
                 restore(walker, seen, contents)
 

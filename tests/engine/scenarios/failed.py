@@ -44,6 +44,38 @@ def make():
     return add, shown
 add, shown = make()
 """
+LIFESPAN = """
+from contextlib import asynccontextmanager
+from fastapi import FastAPI
+from svc import pool, service
+import svc
+STATE = {state}
+@asynccontextmanager
+async def lifespan(app):
+    {before}
+    service.start()
+    {after}
+    yield
+    service.stop()
+app = FastAPI(lifespan=lifespan)
+@app.get('/')
+def i(): return [service.running, len(pool), svc.owner, STATE]
+"""
+SERVICE = """
+owner, pool = None, []
+class Service:
+    running = 0
+    def start(self):
+        global owner
+        if self.running or owner or pool: raise RuntimeError('it is running')
+        self.running, owner = self.running + 1, 'me'
+        pool.append(self)
+    def stop(self):
+        global owner
+        self.running, owner = self.running - 1, None
+        pool.clear()
+service = Service()
+"""
 
 
 def kept(name: str, module: str, uses: dict[str, str], shown: str) -> dict[str, object]:
@@ -141,4 +173,19 @@ SCENARIOS = [
         },
         "[var.get(0), raw.decode()]",
     ),
+    {
+        "id": "x-failed-lifespan-and-what-lifespans-do-to-kept-modules",
+        "note": "what a lifespan did is its own to undo: the service that stopped is not running because it once was",
+        "files": {"main.py": LIFESPAN.format(state=1, before="", after=""), "svc.py": SERVICE},
+        "observe": ["GET /"],
+        "steps": [
+            {"name": "fails at once", "write": {"main.py": LIFESPAN.format(state=2, before="1/0", after="")}},
+            {"name": "mended", "write": {"main.py": LIFESPAN.format(state=3, before="", after="")}},
+            {
+                "name": "fails and stops",
+                "write": {"main.py": LIFESPAN.format(state=4, before="", after="service.stop(); 1/0")},
+            },
+            {"name": "mended again", "write": {"main.py": LIFESPAN.format(state=5, before="", after="")}},
+        ],
+    },
 ]
