@@ -4,12 +4,25 @@ import contextlib
 import types
 from collections import deque
 from contextvars import ContextVar
+from itertools import chain
 from operator import is_
 from typing import Any
 
 from fastapi_hmr.engine.hmr import MISSING
-from fastapi_hmr.engine.state import LIMIT, SPECIAL, Contents, How, Seen, Walker, attributes, dunder, slots_of, unflat
-from fastapi_hmr.engine.trail import empty
+from fastapi_hmr.engine.state import (
+    LIMIT,
+    SPECIAL,
+    WRAPPERS,
+    Contents,
+    How,
+    Seen,
+    Walker,
+    attributes,
+    dunder,
+    slots_of,
+    unflat,
+)
+from fastapi_hmr.engine.trail import empty, own_dict
 
 
 def restore(walker: Walker, seen: Seen, now: Contents) -> None:
@@ -53,14 +66,17 @@ def _restore_exactly(obj: Any, first: Contents) -> None:
 
 
 def _restore_dict(obj: dict[Any, Any], old: dict[Any, Any]) -> None:
-    if len(old) != len(obj) or not all(map(is_, old.values(), obj.values())):
-        dict.clear(obj)
-        dict.update(obj, old)
+    own = own_dict(type(obj))
+    if len(old) != len(obj) or not all(map(is_, chain(old, old.values()), chain(own.keys(obj), own.values(obj)))):
+        own.clear(obj)
+        own.update(obj, old)
 
 
 def _restore_class(obj: type, old: dict[str, Any]) -> None:
-    for name in [name for name in vars(obj) if not dunder(name) and name not in old]:
-        delattr(obj, name)
+    methods = (types.FunctionType, *WRAPPERS)
+    for name, value in list(vars(obj).items()):
+        if name not in old and (isinstance(value, methods) or not dunder(name)):
+            delattr(obj, name)
     for name, value in old.items():
         if vars(obj).get(name, MISSING) is not value:
             setattr(obj, name, value)

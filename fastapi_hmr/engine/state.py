@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from fastapi_hmr.engine.hmr import MISSING, Module
 from fastapi_hmr.engine.identity import address
-from fastapi_hmr.engine.trail import CACHE, Live, Trail, cached, empty, views_of
+from fastapi_hmr.engine.trail import CACHE, Live, Trail, cached, empty, own_dict, views_of
 
 ATOMIC: Final = frozenset(
     (
@@ -30,6 +30,7 @@ OPAQUE: Final = (logging.Logger, logging.Handler, logging.LoggerAdapter)
 """Libraries' bookkeeping, or state that is looked after elsewhere."""
 PYDANTIC: Final = frozenset(("__pydantic_complete__", "__pydantic_core_schema__"))
 """Dunders that `model_rebuild()` sets: a model completed from outside has changed."""
+NO_SLOTS: Final = frozenset(("__dict__", "__weakref__"))
 OWN_CELLS: Final = frozenset(("__class__", "__classdict__", "__conditional_annotations__"))
 """What Python itself puts into the closure of a method: the class."""
 LIMIT: Final = 4000
@@ -248,16 +249,15 @@ def _class(walker: Walker, value: type, _direct: bool) -> Look | None:
     contents: list[Any] = [heirs]
     below = []
     for name, member in list(vars(value).items()):
-        if name[:2] != "__" or name[-2:] != "__":
+        if name[:2] != "__" or name[-2:] != "__" or isinstance(member, WRAPPERS):
             contents += (name, member)
             below.append(member)
-        elif name in PYDANTIC:
-            contents += (name, member)  # made anew by a rebuild, and only then: what is in it does not count
         elif isinstance(member, types.FunctionType):
+            contents += (name, member)
             if member.__defaults__ or not OWN_CELLS.issuperset(member.__code__.co_freevars):
                 below.append(member)
-        elif isinstance(member, WRAPPERS):
-            below.append(member)
+        elif name in PYDANTIC:
+            contents += (name, member)  # made anew by a rebuild, and only then: what is in it does not count
     return How.EXACT, tuple(contents), below, True
 
 
@@ -342,14 +342,22 @@ def slots_of(kind: type) -> list[str]:
     for base in kind.__mro__:
         names = base.__dict__.get("__slots__")
         if names:
-            names = [name for name in ((names,) if isinstance(names, str) else names) if not dunder(name)]
-            found += [f"_{base.__name__.lstrip('_')}{name}" if name[:2] == "__" else name for name in names]
+            names = (names,) if isinstance(names, str) else names
+            found += [private(name, base) for name in names if name not in NO_SLOTS]
     return found
+
+
+def private(name: str, kind: type) -> str:
+    """What Python makes of a name in the body of a class."""
+    return f"_{kind.__name__.lstrip('_')}{name}" if name[:2] == "__" and name[-2:] != "__" else name
 
 
 def flat(mapping: Any) -> Contents:
     """A mapping as key, value, key, value; the first LIMIT of them."""
-    items = list(dict.items(mapping) if isinstance(mapping, dict) else mapping.items())
+    if isinstance(mapping, dict) and type(mapping) is not dict:  # past what the class makes of it
+        items = list(own_dict(type(mapping)).items(mapping))
+    else:
+        items = list(mapping.items())
     return (len(items), *itertools.chain.from_iterable(items[:LIMIT]))
 
 

@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from contextvars import ContextVar
 from types import MappingProxyType, SimpleNamespace
@@ -83,6 +83,7 @@ def changes() -> list[tuple[str, Any, Callable[[], Any]]]:
     entries: dict[str, Any] = {"a": 1, "b": {"c": []}}
     renamed: dict[str, Any] = {"a": entries}
     items: list[Any] = [1, (2, [3])]
+    ordered = OrderedDict[str, Any](a=None, b=None)
     queue, members = deque([1]), {1}
     plain, slotted, bag, attributed = Plain(), Slotted(), SimpleNamespace(x=1), closure()
     replaced, function, inner = Plain(), closure(), closure()
@@ -97,6 +98,7 @@ def changes() -> list[tuple[str, Any, Callable[[], Any]]]:
         ("entry", entries, lambda: entries.update(a=2)),
         ("entry below", entries, lambda: entries["b"]["c"].append(1)),
         ("other key", renamed, lambda: renamed.update(z=renamed.pop("a"))),
+        ("order of its own", ordered, lambda: ordered.move_to_end("a")),
         ("item", items, lambda: items.append(1)),
         ("item in a tuple", items, lambda: items[1][1].append(1)),
         ("other order", queue, lambda: queue.appendleft(0)),

@@ -173,6 +173,43 @@ SCENARIOS = [
         },
         "[var.get(0), raw.decode()]",
     ),
+    kept(
+        "containers-that-know-more",
+        "from collections import OrderedDict, defaultdict\nfrom functools import singledispatch\n"
+        "order, lists, plain = OrderedDict(a=1, b=2), defaultdict(list), {'a': None, 'b': None}\n"
+        "@singledispatch\ndef single(x): return 'object'\n",
+        {
+            "order": "from reg import order\norder.move_to_end('a')\n",
+            "entry": "from reg import order\norder['c'] = 3\n",
+            "default": "from reg import lists\nlists['a'].append(1)\n",
+            "same values": "from reg import plain\nplain['c'] = plain.pop('a')\n",
+            "dispatch": "from reg import single\n@single.register\ndef f(x: int): return 'int'\n",
+        },
+        "[list(order), list(reversed(order)), dict(lists), list(plain), single(1)]",
+    ),
+    kept(
+        "special-methods",
+        "class A:\n    def __len__(self): return 1\na = A()\n",
+        {
+            "new": "from reg import A\nA.__bool__ = lambda self: False\n",
+            "set": "from reg import A\nA.__len__ = lambda self: 2\n",
+            "deleted": "from reg import A\ndel A.__len__\n",
+            "of the class": "from reg import A\nA.__class_getitem__ = classmethod(lambda cls, item: item)\n",
+        },
+        "[bool(a), len(a) if hasattr(A, '__len__') else None, A[1] if hasattr(A, '__class_getitem__') else None]",
+    ),
+    kept(
+        "private-attributes-of-a-model",
+        "import pydantic\nclass S(pydantic.BaseModel):\n    a: int = 1\n    _p: int = pydantic.PrivateAttr(0)\ns = S()\n"
+        "class P:\n    __slots__ = ('__x',)\n    def put(self, x): self.__x = x\n    def got(self): return self.__x\n"
+        "p = P()\np.put(0)\n",
+        {
+            "private": "from reg import s\ns._p = 5\n",
+            "field": "from reg import s\ns.a = 6\n",
+            "private slot": "from reg import p\np.put(7)\n",
+        },
+        "[s.a, s._p, sorted(s.model_fields_set), p.got()]",
+    ),
     {
         "id": "x-failed-lifespan-and-what-lifespans-do-to-kept-modules",
         "note": "what a lifespan did is its own to undo: the service that stopped is not running because it once was",
