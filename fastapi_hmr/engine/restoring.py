@@ -11,8 +11,8 @@ from typing import Any
 from fastapi_hmr.engine.hmr import MISSING
 from fastapi_hmr.engine.state import (
     LIMIT,
+    METHODS,
     SPECIAL,
-    WRAPPERS,
     Contents,
     How,
     Seen,
@@ -73,9 +73,8 @@ def _restore_dict(obj: dict[Any, Any], old: dict[Any, Any]) -> None:
 
 
 def _restore_class(obj: type, old: dict[str, Any]) -> None:
-    methods = (types.FunctionType, *WRAPPERS)
     for name, value in list(vars(obj).items()):
-        if name not in old and (isinstance(value, methods) or not dunder(name)):
+        if name not in old and (type(value) in {types.FunctionType, *METHODS} or not dunder(name)):
             delattr(obj, name)
     for name, value in old.items():
         if vars(obj).get(name, MISSING) is not value:

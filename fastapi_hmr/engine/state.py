@@ -247,18 +247,32 @@ def _class(walker: Walker, value: type, _direct: bool) -> Look | None:
         return None
     heirs = " ".join(map(str, map(id, type.__subclasses__(value)))) if walker.subclasses else ""
     contents: list[Any] = [heirs]
-    below = []
+    below: list[Any] = []
     for name, member in list(vars(value).items()):
-        if name[:2] != "__" or name[-2:] != "__" or isinstance(member, WRAPPERS):
+        kind = type(member)
+        if kind is types.FunctionType:
+            contents += (name, member)
+            if _holds(member):
+                below.append(member)
+        elif kind in METHODS:
+            contents += (name, member)
+            below += filter(_holds, PASSING[kind](member))
+        elif name[:2] != "__" or name[-2:] != "__":
             contents += (name, member)
             below.append(member)
-        elif isinstance(member, types.FunctionType):
-            contents += (name, member)
-            if member.__defaults__ or not OWN_CELLS.issuperset(member.__code__.co_freevars):
-                below.append(member)
         elif name in PYDANTIC:
             contents += (name, member)  # made anew by a rebuild, and only then: what is in it does not count
     return How.EXACT, tuple(contents), below, True
+
+
+def _holds(method: Any) -> bool:
+    """Whether there may be anything in what is called as a method, of which nearly all hold nothing."""
+    return type(method) is not types.FunctionType or bool(
+        (method.__closure__ and not OWN_CELLS.issuperset(method.__code__.co_freevars))
+        or method.__defaults__
+        or method.__kwdefaults__
+        or method.__dict__
+    )
 
 
 def _passing(_: Walker, value: Any, _direct: bool) -> Look:
@@ -320,7 +334,8 @@ PASSING: Final[dict[type, Callable[[Any], Contents]]] = {
     property: lambda value: (value.fget, value.fset, value.fdel),
 }
 """What stands for the object behind it: `put = _store.put`, a method that has a registry in its closure."""
-WRAPPERS: Final = (functools.partial, staticmethod, classmethod, property)
+METHODS: Final = frozenset((staticmethod, classmethod, property))
+WRAPPERS: Final = (functools.partial, *METHODS)
 """Those of which there may be subclasses: what they stand for is no attribute of theirs."""
 
 
