@@ -37,6 +37,8 @@ class Influence:
         self._trails: dict[Key, tuple[Record, Trail, Collection[int] | None]] = {}
         self._old: frozenset[Record] = frozenset()
         self._complete = False
+        self._written: dict[tuple[str, str], tuple[Record, object]] = {}
+        """What names of kept modules stood for that were set from outside: not even modules and dunders are passed by."""
         self.early = Early(records, course, self._sight)
 
     def begin(self) -> None:
@@ -48,6 +50,7 @@ class Influence:
         self._walker.forget()
         self._trails.clear()
         self._complete = False
+        self._written.clear()
         self._old = frozenset(self._records.values())
         self.subclasses = any(record.classes for record in self._old)
         self.early.begin_pass(())
@@ -125,11 +128,14 @@ class Influence:
                 for running in before:
                     self._blame(running, owner, changed)
 
-    def wrote(self, record: Record, owner: str) -> None:
+    def wrote(self, record: Record, owner: str, name: str) -> None:
         """The running module is about to set or delete an attribute of another module."""
         if owner != record.name:
             self.look(record, (owner, None))
             record.changed.add(owner)
+            other = self._records[owner]
+            if other in self._old:
+                self._written.setdefault((owner, name), (other, other.globals.get(name, MISSING)))
 
     def end(self, record: Record) -> None:
         """The module has run: find out what it changed."""
@@ -255,6 +261,11 @@ class Influence:
             contents = seen.last if self._complete else walker.contents(seen.obj, seen.how)
             if contents is not None and walker.differs(seen.obj, seen.how, seen.first, contents):
                 restore(walker, seen, contents)
+        for (_, name), (record, value) in self._written.items():
+            if value is MISSING:
+                record.globals.pop(name, None)
+            else:
+                record.globals[name] = value
 
 
 def names_of(globals_: dict[str, Any]) -> Contents:

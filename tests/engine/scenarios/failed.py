@@ -188,6 +188,20 @@ SCENARIOS = [
         "[list(order), list(reversed(order)), dict(lists), list(plain), single(1)]",
     ),
     kept(
+        "attributes-of-a-module",
+        "import json\nimport reg as own\nV = 1\n",
+        {
+            "set": "import reg\nreg.V = 2\n",
+            "new": "import reg\nreg.W = 2\n",
+            "deleted": "import reg\ndel reg.V\n",
+            "module": "import reg, html\nreg.json = html\n",
+            "no module": "import reg\ndel reg.json\n",
+            "special": "import reg\nreg.__all__ = ['V']\nreg.__getattr__ = lambda name: name\n",
+        },
+        "[*(getattr(reg, name, None) for name in ('V', 'W', '__all__', 'x')), getattr(reg.json, '__name__', reg.json)] "
+        "if hasattr(reg, 'json') else 'no json'",
+    ),
+    kept(
         "special-methods",
         "class A:\n    def __len__(self): return 1\na = A()\n",
         {
