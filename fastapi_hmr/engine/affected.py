@@ -265,9 +265,8 @@ def shown(records: Iterable[Record]) -> dict[str, list[object]]:
     return found
 
 
-def _alike(before: list[object], now: list[object]) -> bool:
-    """Whether who looked at these values when they were set would find the same now, or functions: calls tell of those."""
-    return len(before) == len(now) and all(
-        same(was, value) or (isinstance(was, FunctionType) and isinstance(value, FunctionType))
-        for was, value in zip(before, now, strict=True)
-    )
+def _alike(before: object, now: object) -> bool:
+    """Whether who looked at a value when it was set would find the same now, or functions: calls tell of those."""
+    if isinstance(before, (list, tuple)) and isinstance(now, type(before)):
+        return len(before) == len(now) and all(map(_alike, before, now))
+    return same(before, now) or (isinstance(before, FunctionType) and isinstance(now, FunctionType))

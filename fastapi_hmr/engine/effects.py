@@ -1,19 +1,10 @@
 """Effects: what a module did to the process while it was imported, so that it can be undone and redone."""
 
 import asyncio
-import atexit
-import codecs
-import gc
 import importlib
-import locale
-import logging
 import os
-import socket
-import sys
 import threading
-import warnings
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from fastapi_hmr.engine.record import Effect, nothing
@@ -76,8 +67,10 @@ type Entry = tuple[Any, int | None]
 class Sequence:
     """A list that anybody may add to: sys.path, the warning filters."""
 
-    def __init__(self, what: str, get: Callable[[], list[Any]], touched: Callable[[], None] = nothing) -> None:
-        self._what, self._get, self._touched = what, get, touched
+    def __init__(
+        self, what: str, get: Callable[[], list[Any]], *readers: str, touched: Callable[[], None] = nothing
+    ) -> None:
+        self._what, self._get, self._readers, self._touched = what, get, readers, touched
 
     def take(self) -> tuple[Any, ...]:
         """The items."""
@@ -87,7 +80,9 @@ class Sequence:
         """One effect for all that was added and removed."""
         come, gone = added(before, now), added(now, before)
         lists: frozenset[Hashable] = frozenset(((self._what,),))
-        yield Effect(self._what, lambda: self._turn(come, gone), lambda: self._turn(gone, come), lists=lists)
+        shown = dict.fromkeys(self._readers, tuple(tuple(item for item, _ in items) for items in (come, gone)))
+        undo, redo = lambda: self._turn(come, gone), lambda: self._turn(gone, come)
+        yield Effect(self._what, undo, redo, lists=lists, shown=shown)
 
     def _turn(self, gone: list[Entry], come: list[Entry]) -> None:
         """Only what differs, for others change it too."""
@@ -141,8 +136,6 @@ class Scalar:
 
 
 SIGNAL: Final = (frozenset(("signal",)),)
-SETTING: Final = frozenset(("setLevel", "level", "propagate", "disabled"))
-"""What code sets of a logger, by the names that it does it with."""
 
 
 class Signals:
@@ -245,148 +238,5 @@ class Tasks:
         return lambda: void(task.cancel())
 
 
-type Entries = tuple[tuple[logging.Handler, ...], tuple[Any, ...]]
-type LoggerState = tuple[tuple[int, bool, bool], Entries]
-FRESH: LoggerState = ((logging.NOTSET, True, False), ((), ()))
-
-
-READERS: Final = (
-    ("level", "getEffectiveLevel", "isEnabledFor"),
-    ("propagate",),
-    ("disabled",),
-    ("handlers", "hasHandlers"),
-    ("filters",),
-)
-"""By what names code sees each part of a logger's state."""
-
-
-class Logging:
-    """Levels, handlers and filters of all loggers, the root's too."""
-
-    def take(self) -> dict[str, LoggerState]:
-        """The loggers that differ from a fresh one."""
-        found = {"": self._state(logging.root)}
-        for name, logger in list(logging.root.manager.loggerDict.items()):
-            if isinstance(logger, logging.Logger) and (
-                logger.handlers or logger.level or logger.filters or logger.disabled or not logger.propagate
-            ):
-                found[name] = self._state(logger)
-        return found
-
-    @staticmethod
-    def _state(logger: logging.Logger) -> LoggerState:
-        return (logger.level, logger.propagate, logger.disabled), (tuple(logger.handlers), tuple(logger.filters))
-
-    def effects(self, before: dict[str, LoggerState], now: dict[str, LoggerState]) -> Iterator[Effect]:
-        """One effect for each logger."""
-        for name in before.keys() | now.keys():
-            old, new = before.get(name, FRESH), now.get(name, FRESH)
-            if old != new:
-                yield self._effect(name, old, new)
-
-    def _effect(self, name: str, old: LoggerState, new: LoggerState) -> Effect:
-        come = [[item for item, _ in added(before, after)] for before, after in zip(old[1], new[1], strict=True)]
-        gone = [[item for item, _ in added(after, before)] for before, after in zip(old[1], new[1], strict=True)]
-
-        def finish() -> None:
-            for handler in come[0]:
-                if not any(handler in state[1][0] for state in self.take().values()):
-                    with suppress(Exception):
-                        handler.close()
-
-        return Effect(
-            f"logger {name or 'root'!r}",
-            lambda: self._turn(name, (new[0], old[0]), come, gone),
-            lambda: self._turn(name, (old[0], new[0]), gone, come),
-            frozenset(("logger", name, kind) for kind in range(3) if old[0][kind] != new[0][kind]),
-            (frozenset((name,)), SETTING) if name else (),
-            lists=frozenset(("logger's list", name, kind) for kind in range(2) if come[kind] or gone[kind]),
-            finish=finish,
-            shown={
-                reader: now
-                for before, now, readers in zip((*old[0], *old[1]), (*new[0], *new[1]), READERS, strict=True)
-                if before != now
-                for reader in readers
-            },
-        )
-
-    @staticmethod
-    def _turn(
-        name: str, settings: tuple[tuple[int, bool, bool], ...], gone: list[list[Any]], come: list[list[Any]]
-    ) -> None:
-        """Of the lists, only what differs: what others had added before may be gone."""
-        logger = logging.getLogger(name or None)
-        old, new = settings
-        if old[0] != new[0] and logger.level == old[0]:
-            logger.setLevel(new[0])
-        if logger.propagate == old[1]:
-            logger.propagate = new[1]
-        if logger.disabled == old[2]:
-            logger.disabled = new[2]
-        both: tuple[list[Any], ...] = (logger.handlers, logger.filters)
-        for mine, out, into in zip(both, gone, come, strict=True):
-            mine[:] = [item for item in mine if item not in out]
-            mine += [item for item in into if item not in mine]
-
-
 def void(_: object) -> None:
     """Drop a result."""
-
-
-def interpreter() -> dict[str, Probe]:
-    """The probes for the process itself."""
-    return {
-        "environ": Environ(),
-        "sys.path": Sequence("sys.path", lambda: sys.path),
-        "sys.argv": Sequence("sys.argv", lambda: sys.argv),
-        "sys.meta_path": Sequence("sys.meta_path", lambda: sys.meta_path),
-        "sys.path_hooks": Sequence("sys.path_hooks", lambda: sys.path_hooks, sys.path_importer_cache.clear),
-        "warnings": Sequence("the warning filters", lambda: warnings.filters, _filters_changed),  # type: ignore[arg-type,return-value]
-        "logging": Logging(),
-        "atexit": Calls(atexit, "register", atexit.unregister),
-        "codecs": Calls(codecs, "register", codecs.unregister),
-        "signals": Signals(),
-        "threads": Threads(),
-        "tasks": Tasks(),
-        "cwd": Scalar("the working directory", _cwd, _chdir, "chdir", "getcwd", "cwd"),
-        "recursion": Scalar(
-            "the recursion limit",
-            sys.getrecursionlimit,
-            sys.setrecursionlimit,
-            "setrecursionlimit",
-            "getrecursionlimit",
-        ),
-        "gc": Scalar(
-            "the garbage collector", gc.isenabled, lambda on: gc.enable() if on else gc.disable(), "", "isenabled"
-        ),
-        "locale": Scalar("the locale", lambda: locale.setlocale(locale.LC_ALL), _set_locale, "setlocale", "getlocale"),
-        "socket": Scalar(
-            "the default socket timeout",
-            socket.getdefaulttimeout,
-            socket.setdefaulttimeout,
-            "setdefaulttimeout",
-            "getdefaulttimeout",
-        ),
-    }
-
-
-def _filters_changed() -> None:
-    with warnings.catch_warnings():  # the public way to tell the C code that the filters changed
-        pass
-
-
-def _cwd() -> str | None:
-    try:
-        return os.getcwd()  # noqa: PTH109 - hot path
-    except OSError:  # it was deleted
-        return None
-
-
-def _chdir(path: str | None) -> None:
-    if path is not None:
-        os.chdir(path)
-
-
-def _set_locale(value: str) -> None:
-    with suppress(locale.Error):
-        locale.setlocale(locale.LC_ALL, value)

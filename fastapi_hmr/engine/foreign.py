@@ -142,8 +142,9 @@ class Foreign:
             if unchanged(held, before):
                 continue
             watched.containers[index] = (held, copied(held))
+            names = names_of(watched.obj, held)
             if isinstance(held, dict):
-                yield from self._items(record, watched, held, before)
+                yield from self._items(record, watched, index, before, names)
             else:
                 known = set(map(id, before))
                 added = [item for item in held if id(item) not in known and self._counts(record, item, item)]
@@ -152,21 +153,24 @@ class Foreign:
                     undo = partial(_take_out, held, added, refresh)
                     redo = partial(_put_in, held, added, refresh)
                     order: frozenset[Hashable] = frozenset((("entries", id(held)),) if isinstance(held, list) else ())
-                    yield Effect(f"{watched.name}: {len(added)} entries", undo, redo, lists=order)
+                    shown = dict.fromkeys(names, tuple(added))
+                    yield Effect(f"{watched.name}: {len(added)} entries", undo, redo, lists=order, shown=shown)
 
     def _items(
-        self, record: Record, watched: Watched, held: dict[Any, Any], before: dict[Any, Any]
+        self, record: Record, watched: Watched, index: int, before: dict[Any, Any], names: list[str]
     ) -> Iterator[Effect]:
+        held = watched.containers[index][0]
         for key in {**before, **held}:
             old, new = before.get(key, MISSING), held.get(key, MISSING)
             if old is new or not self._counts(record, key, new):
                 continue
-            index = next(i for i, (other, _) in enumerate(watched.containers) if other is held)
             refresh = partial(self._refresh, watched, index)
             undo: Callable[[], None] = partial(_set_item, held, key, new, old, refresh)
             redo: Callable[[], None] = partial(_set_item, held, key, old, new, refresh)
             slots: frozenset[Hashable] = frozenset((("entry", id(held), key),))
-            yield Effect(f"{watched.name}[{key!r}]", undo, redo, slots, lists=frozenset((("entries", id(held)),)))
+            lists: frozenset[Hashable] = frozenset((("entries", id(held)),))
+            shown = dict.fromkeys(names, (key, new))
+            yield Effect(f"{watched.name}[{key!r}]", undo, redo, slots, lists=lists, shown=shown)
 
     @staticmethod
     def _refresh(watched: Watched, index: int) -> None:
@@ -247,6 +251,16 @@ def containers(obj: Any) -> list[Any]:
             if isinstance(inner, dict):
                 todo += [(item, depth - 1) for name, item in list(inner.items()) if not dunder(str(name))]
     return list(found.values())
+
+
+def names_of(obj: Any, container: Any) -> list[str]:
+    """By what names code gets at a container that hangs on an object, directly or on an object that it holds."""
+    found = []
+    for name, value in list(vars(obj).items()):
+        inner = None if isinstance(obj, ModuleType) else getattr(value, "__dict__", None)
+        held = {name: value, **inner} if isinstance(inner, dict) else {name: value}
+        found += [name for name, item in held.items() if item is container]
+    return found
 
 
 def inherited(obj: Any, name: str, before: Any, now: Any) -> Any:

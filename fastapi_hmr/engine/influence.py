@@ -11,7 +11,8 @@ from fastapi_hmr.engine.hmr import MISSING, read_by
 from fastapi_hmr.engine.identity import address
 from fastapi_hmr.engine.marks import Key, Marks, marks_of
 from fastapi_hmr.engine.record import NAME, Record, Records
-from fastapi_hmr.engine.state import ATOMIC, How, Seen, Walker, dunder, restore
+from fastapi_hmr.engine.restoring import restore, restore_globals
+from fastapi_hmr.engine.state import ATOMIC, Contents, How, Seen, Walker, dunder
 from fastapi_hmr.engine.trail import DICT, Trail
 
 NOWHERE: Final[tuple[None, Trail, None]] = (None, Trail(), None)
@@ -35,6 +36,9 @@ class Influence:
         self._walker = Walker(records.__contains__, home)
         self._trails: dict[Key, tuple[Record, Trail, Collection[int] | None]] = {}
         self._old: frozenset[Record] = frozenset()
+        self._complete = False
+        self._written: dict[tuple[str, str], tuple[Record, object]] = {}
+        """What names of kept modules stood for that were set from outside: not even modules and dunders are passed by."""
         self.early = Early(records, course, self._sight)
 
     def begin(self) -> None:
@@ -45,6 +49,8 @@ class Influence:
         self._holders.clear()
         self._walker.forget()
         self._trails.clear()
+        self._complete = False
+        self._written.clear()
         self._old = frozenset(self._records.values())
         self.subclasses = any(record.classes for record in self._old)
         self.early.begin_pass(())
@@ -64,6 +70,10 @@ class Influence:
     def begin_pass(self) -> None:
         """The entry is about to be imported: a cold start would have run nothing yet."""
         self.early.begin_pass(self._records.values())
+
+    def complete(self) -> None:
+        """All modules have run: what changes from now on is not their doing."""
+        self._complete = True
 
     def called(self, record: Record, owner: Record, code: CodeType, *, lives: bool) -> None:
         """The running module calls a function of another, which may change its state or tell it."""
@@ -118,11 +128,14 @@ class Influence:
                 for running in before:
                     self._blame(running, owner, changed)
 
-    def wrote(self, record: Record, owner: str) -> None:
+    def wrote(self, record: Record, owner: str, name: str) -> None:
         """The running module is about to set or delete an attribute of another module."""
         if owner != record.name:
             self.look(record, (owner, None))
             record.changed.add(owner)
+            other = self._records[owner]
+            if other in self._old:
+                self._written.setdefault((owner, name), (other, other.globals.get(name, MISSING)))
 
     def end(self, record: Record) -> None:
         """The module has run: find out what it changed."""
@@ -174,21 +187,18 @@ class Influence:
             if trail is not None:
                 trail.add(globals_, (lambda held: (held.get(name),),))
             return {} if address(value) in record.library else walker.walk((value,), direct=True, trail=trail)
-        own: list[Any] = []
-        contents: list[Any] = [0]
         if trail is not None:
             trail.add(globals_, DICT)
-        for held, value in list(globals_.items()):
-            if not dunder(held) and not isinstance(value, ModuleType):
-                contents += (held, value)
-                if (
-                    type(value) not in ATOMIC
-                    and address(value) not in record.borrowed
-                    and address(value) not in record.library
-                ):
-                    own.append(value)
+        contents = names_of(globals_)
+        own = [
+            value
+            for value in contents[2::2]
+            if type(value) not in ATOMIC
+            and address(value) not in record.borrowed
+            and address(value) not in record.library
+        ]
         found = walker.walk(own, direct=True, trail=trail)
-        found[address(globals_)] = (globals_, How.GLOBALS, tuple(contents))
+        found[address(globals_)] = (globals_, How.GLOBALS, contents)
         return found
 
     def _sight(self, key: Key) -> Collection[int]:
@@ -237,25 +247,34 @@ class Influence:
         return out
 
     def restore(self, owners: Iterable[Record]) -> None:
-        """A failed edit: give back to the modules that were kept what the new code changed in them."""
+        """A failed edit: give back to the modules that were kept what the new code changed in them.
+
+        That is what was last seen, once all of it had run: what a lifespan did afterwards is its own to undo.
+        """
         for record in owners:
             seen = self._seen.get(address(record.globals))
             if seen is not None:
-                self._restore_globals(record, seen)
+                now = seen.last if self._complete else names_of(record.globals)
+                restore_globals(record.globals, seen.first, now)
         walker = self._walker
         for seen in [seen for seen in self._seen.values() if seen.kept]:
-            now = walker.contents(seen.obj, seen.how)
-            if now is not None and walker.differs(seen.obj, seen.how, seen.first, now):
-                restore(seen)
+            contents = seen.last if self._complete else walker.contents(seen.obj, seen.how)
+            if contents is not None and walker.differs(seen.obj, seen.how, seen.first, contents):
+                restore(walker, seen, contents)
+        for (_, name), (record, value) in self._written.items():
+            if value is MISSING:
+                record.globals.pop(name, None)
+            else:
+                record.globals[name] = value
 
-    @staticmethod
-    def _restore_globals(record: Record, seen: Seen) -> None:
-        old = dict(zip(seen.first[1::2], seen.first[2::2], strict=True))
-        globals_ = record.globals
-        for name in [name for name, value in globals_.items() if not dunder(name) and name not in old]:
-            if not isinstance(globals_[name], ModuleType):
-                del globals_[name]
-        globals_.update(old)
+
+def names_of(globals_: dict[str, Any]) -> Contents:
+    """A module's own names with what they stand for, made flat; not the modules in it, which the import system puts there."""
+    found: list[Any] = [0]
+    for name, value in list(globals_.items()):
+        if not dunder(name) and not isinstance(value, ModuleType):
+            found += (name, value)
+    return tuple(found)
 
 
 def stateless(function: Any) -> bool:

@@ -9,7 +9,8 @@ from sys import modules
 from typing import Any
 
 from fastapi_hmr.engine.adapters import Adapter, Offer, Owned, offers
-from fastapi_hmr.engine.effects import Calls, Environ, Probe, interpreter
+from fastapi_hmr.engine.effects import Calls, Environ, Probe
+from fastapi_hmr.engine.interpreter import interpreter
 from fastapi_hmr.engine.mechanisms import Mechanisms
 from fastapi_hmr.engine.record import Effect, Record, nothing
 

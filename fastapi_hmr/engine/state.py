@@ -1,4 +1,4 @@
-"""State: the contents of everything a module holds, so that a change by somebody else can be seen and undone."""
+"""State: the contents of everything a module holds, so that a change by somebody else can be seen."""
 
 import contextlib
 import functools
@@ -7,29 +7,19 @@ import logging
 import threading
 import types
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from enum import Enum, auto
-from operator import is_
 from typing import Any, Final
 
 from fastapi_hmr.engine.hmr import MISSING, Module
 from fastapi_hmr.engine.identity import address
-from fastapi_hmr.engine.trail import CACHE, Live, Trail, cached, views_of
+from fastapi_hmr.engine.trail import CACHE, Live, Trail, cached, empty, own_dict, views_of
 
 ATOMIC: Final = frozenset(
     (
         *(int, str, bytes, float, bool, complex, range, type(None), type(...), type(NotImplemented)),
-        *(
-            types.ModuleType,
-            types.CodeType,
-            types.GenericAlias,
-            types.UnionType,
-            property,
-            classmethod,
-            staticmethod,
-            Module,
-        ),
+        *(types.ModuleType, types.CodeType, types.GenericAlias, types.UnionType, Module),
     )
 )
 PLAIN: Final = frozenset((int, str, float, bytes, bool))
@@ -40,6 +30,9 @@ OPAQUE: Final = (logging.Logger, logging.Handler, logging.LoggerAdapter)
 """Libraries' bookkeeping, or state that is looked after elsewhere."""
 PYDANTIC: Final = frozenset(("__pydantic_complete__", "__pydantic_core_schema__"))
 """Dunders that `model_rebuild()` sets: a model completed from outside has changed."""
+NO_SLOTS: Final = frozenset(("__dict__", "__weakref__"))
+OWN_CELLS: Final = frozenset(("__class__", "__classdict__", "__conditional_annotations__"))
+"""What Python itself puts into the closure of a method: the class."""
 LIMIT: Final = 4000
 """Objects looked at per walk, and items per container: big data is data, not a registry."""
 DEPTH: Final = 2
@@ -149,8 +142,8 @@ class Walker:
 
     def _seen_by(self, kind: type, looker: "Looker") -> tuple[Live, ...] | None:
         if kind not in self._views:
-            unseen = looker is _special or kind is functools.partial or (looker is _class and self.subclasses)
-            self._views[kind] = None if unseen else views_of(kind, slots=looker is _own)
+            unseen = looker is _special or issubclass(kind, functools.partial) or (looker is _class and self.subclasses)
+            self._views[kind] = None if unseen else views_of(kind, slots=looker in {_own, _wrapper})
         return self._views[kind]
 
     def _classify(self, kind: type) -> "Looker | None":
@@ -171,6 +164,8 @@ class Walker:
             looker = _passing
         elif kind in SPECIAL:
             looker = _special
+        elif issubclass(kind, WRAPPERS):
+            looker = _wrapper
         else:
             looker = _own if issubclass(kind, BAGS) or self.first_party(kind.__module__) else _library
         self._kinds[kind] = looker
@@ -202,17 +197,21 @@ class Walker:
             return False
         if len(before) == len(now) and all(map(same, before, now)):
             return False
-        if how is not How.LENIENT:
-            return True
+        return how is not How.LENIENT or any(self.counting(obj, before, now))
+
+    def counting(self, obj: Any, before: Contents, now: Contents) -> Iterator[str]:
+        """The attributes of a library's object that changed in a way that counts."""
         old, new = unflat(before), unflat(now)
-        return any(self._counts(type(obj), key, old.get(key, MISSING), value) for key, value in new.items())
+        for name in old | new:
+            if self._counts(type(obj), name, old.get(name, MISSING), new.get(name, MISSING)):
+                yield name
 
     def _counts(self, kind: type, name: str, old: Any, new: Any) -> bool:
         """Whether an attribute of a library's object was set by first-party code, and not by the library for itself.
 
         What a library caches stands under a private name, in the place of None, or under a cached property's name.
         """
-        if old is MISSING:
+        if old is MISSING or new is MISSING:
             return self.ours(new) or not (name.startswith("_") or hasattr(kind, name))
         if old is None:
             return new is not None and self.ours(new)
@@ -237,22 +236,43 @@ def _function(walker: Walker, value: types.FunctionType, _direct: bool) -> Look 
         return None
     if not walker.first_party(value.__module__):
         return None
-    cells = []
-    for cell in value.__closure__ or ():
-        with contextlib.suppress(ValueError):  # not filled yet
-            cells.append(cell.cell_contents)
-    defaults = (*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values())
-    contents = (*cells, *defaults, *flat(value.__dict__))
+    cells = [MISSING if empty(cell) else cell.cell_contents for cell in value.__closure__ or ()]
+    defaults = value.__defaults__ or ()
+    contents = (len(cells), len(defaults), *cells, *defaults, *flat(value.__kwdefaults__ or {}), *flat(value.__dict__))
     return How.EXACT, contents, contents, True
 
 
 def _class(walker: Walker, value: type, _direct: bool) -> Look | None:
     if not walker.made_here(value):
         return None
-    members = [item for item in list(vars(value).items()) if not dunder(item[0]) or item[0] in PYDANTIC]
     heirs = " ".join(map(str, map(id, type.__subclasses__(value)))) if walker.subclasses else ""
-    below = [member for name, member in members if name not in PYDANTIC]  # made anew by a rebuild, and only then
-    return How.EXACT, (heirs, *itertools.chain.from_iterable(members)), below, True
+    contents: list[Any] = [heirs]
+    below: list[Any] = []
+    for name, member in list(vars(value).items()):
+        kind = type(member)
+        if kind is types.FunctionType:
+            contents += (name, member)
+            if _holds(member):
+                below.append(member)
+        elif kind in METHODS:
+            contents += (name, member)
+            below += filter(_holds, PASSING[kind](member))
+        elif name[:2] != "__" or name[-2:] != "__":
+            contents += (name, member)
+            below.append(member)
+        elif name in PYDANTIC:
+            contents += (name, member)  # made anew by a rebuild, and only then: what is in it does not count
+    return How.EXACT, tuple(contents), below, True
+
+
+def _holds(method: Any) -> bool:
+    """Whether there may be anything in what is called as a method, of which nearly all hold nothing."""
+    return type(method) is not types.FunctionType or bool(
+        (method.__closure__ and not OWN_CELLS.issuperset(method.__code__.co_freevars))
+        or method.__defaults__
+        or method.__kwdefaults__
+        or method.__dict__
+    )
 
 
 def _passing(_: Walker, value: Any, _direct: bool) -> Look:
@@ -266,6 +286,13 @@ def _special(_: Walker, value: Any, _direct: bool) -> Look:
 def _own(_: Walker, value: Any, _direct: bool) -> Look:
     contents = flat(attributes(value, slots=True))
     return How.EXACT, contents, (*contents, type(value)), True  # `type(value).limit = 1`: its class may have no name
+
+
+def _wrapper(walker: Walker, value: Any, direct: bool) -> Look:
+    look = (_own if walker.first_party(type(value).__module__) else _library)(walker, value, direct)
+    how, contents, below, ours = look or (How.SEEN, (), (), False)
+    base = next(base for base in WRAPPERS if isinstance(value, base))
+    return how, contents, (*below, *PASSING[base](value)), ours
 
 
 def _library(_: Walker, value: Any, direct: bool) -> Look | None:
@@ -302,8 +329,14 @@ PASSING: Final[dict[type, Callable[[Any], Contents]]] = {
     types.MethodType: lambda value: (value.__self__,),
     types.BuiltinFunctionType: lambda value: (value.__self__,),
     functools.partial: lambda value: (value.func, *value.args, *value.keywords.values()),
+    staticmethod: lambda value: (value.__func__,),
+    classmethod: lambda value: (value.__func__,),
+    property: lambda value: (value.fget, value.fset, value.fdel),
 }
-"""Callables that stand for the object behind them: `put = _store.put`."""
+"""What stands for the object behind it: `put = _store.put`, a method that has a registry in its closure."""
+METHODS: Final = frozenset((staticmethod, classmethod, property))
+WRAPPERS: Final = (functools.partial, *METHODS)
+"""Those of which there may be subclasses: what they stand for is no attribute of theirs."""
 
 
 def attributes(value: Any, *, slots: bool) -> dict[str, Any]:
@@ -312,19 +345,34 @@ def attributes(value: Any, *, slots: bool) -> dict[str, Any]:
         found = dict(object.__getattribute__(value, "__dict__"))
     except AttributeError:
         found = {}
-    if slots:
-        for base in type(value).__mro__:
-            names = base.__dict__.get("__slots__", ())
-            for name in (names,) if isinstance(names, str) else names:
-                if name not in {"__dict__", "__weakref__"}:
-                    with contextlib.suppress(AttributeError):
-                        found[name] = object.__getattribute__(value, name)
+    for name in slots_of(type(value)) if slots else ():
+        with contextlib.suppress(AttributeError):
+            found[name] = object.__getattribute__(value, name)
     return found
+
+
+def slots_of(kind: type) -> list[str]:
+    """The names of the attributes for which the instances of a class have no dict."""
+    found: list[str] = []
+    for base in kind.__mro__:
+        names = base.__dict__.get("__slots__")
+        if names:
+            names = (names,) if isinstance(names, str) else names
+            found += [private(name, base) for name in names if name not in NO_SLOTS]
+    return found
+
+
+def private(name: str, kind: type) -> str:
+    """What Python makes of a name in the body of a class."""
+    return f"_{kind.__name__.lstrip('_')}{name}" if name[:2] == "__" and name[-2:] != "__" else name
 
 
 def flat(mapping: Any) -> Contents:
     """A mapping as key, value, key, value; the first LIMIT of them."""
-    items = list(dict.items(mapping) if isinstance(mapping, dict) else mapping.items())
+    if isinstance(mapping, dict) and type(mapping) is not dict:  # past what the class makes of it
+        items = list(own_dict(type(mapping)).items(mapping))
+    else:
+        items = list(mapping.items())
     return (len(items), *itertools.chain.from_iterable(items[:LIMIT]))
 
 
@@ -341,49 +389,3 @@ def same(before: Any, now: Any) -> bool:
 def dunder(name: str) -> bool:
     """Whether a name is Python's own."""
     return name[:2] == "__" == name[-2:]
-
-
-def restore(seen: Seen) -> None:
-    """Put the contents of an object back as they were at first sight, in place."""
-    obj, first = seen.obj, seen.first
-    if seen.how is not How.EXACT or (first and isinstance(first[0], int) and first[0] > LIMIT):
-        return
-    with contextlib.suppress(Exception):  # an object that refuses keeps what it has
-        if isinstance(obj, dict):
-            _restore_dict(obj, unflat(first))
-        elif isinstance(obj, (list, deque)):
-            obj.clear()
-            obj.extend(first[1:])
-        elif isinstance(obj, set):
-            obj.clear()
-            obj.update(first[1:])
-        elif isinstance(obj, type):
-            _restore_class(obj, unflat(first))
-        elif isinstance(obj, bytearray):
-            obj[:] = first[0]
-        elif isinstance(obj, ContextVar):
-            if first[0] is not MISSING:
-                obj.set(first[0])
-        elif not isinstance(obj, (tuple, frozenset, types.FunctionType, types.MappingProxyType, *SPECIAL)):
-            _restore_instance(obj, unflat(first))
-
-
-def _restore_dict(obj: dict[Any, Any], old: dict[Any, Any]) -> None:
-    if len(old) != len(obj) or not all(map(is_, old.values(), obj.values())):
-        dict.clear(obj)
-        dict.update(obj, old)
-
-
-def _restore_class(obj: type, old: dict[str, Any]) -> None:
-    for name in [name for name in vars(obj) if not dunder(name) and name not in old]:
-        delattr(obj, name)
-    for name, value in old.items():
-        if vars(obj).get(name, MISSING) is not value:
-            setattr(obj, name, value)
-
-
-def _restore_instance(obj: Any, old: dict[str, Any]) -> None:
-    for name in [name for name in attributes(obj, slots=False) if name not in old]:
-        object.__delattr__(obj, name)
-    for name, value in old.items():
-        object.__setattr__(obj, name, value)

@@ -228,7 +228,7 @@ class Tracker:
         if isinstance(value, ModuleType) and sys.modules.get(f"{owner}.{name}") is value:
             return  # the import system binds a submodule to its package
         if owner in self.records:
-            self.influence.wrote(self.stack[-1], owner)
+            self.influence.wrote(self.stack[-1], owner, name)
 
     def _import_probe(self, module: Module) -> None:
         """The import system asks a loaded module for its `__spec__`: importlib.import_module()."""

@@ -8,7 +8,7 @@ the very same objects in the same places, a second walk would find what the firs
 import functools
 import gc
 import types
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sized
 from itertools import chain
 from operator import is_
@@ -84,7 +84,9 @@ LINK: Final = "_lru_list_elem"
 CACHE: Final = functools._lru_cache_wrapper  # noqa: SLF001 - the type has no public name
 NEVER: Final[tuple[Live, ...]] = ()
 """Holds the same for as long as it lives."""
+FIXED: Final = frozenset((types.MethodType, types.BuiltinFunctionType, staticmethod, classmethod, property))
 DICT: Final[tuple[Live, ...]] = (dict.keys, dict.values)
+ORDERED: Final[tuple[Live, ...]] = (OrderedDict.keys, OrderedDict.values)
 PROXY: Final[tuple[Live, ...]] = (_proxy_keys, _proxy_values)
 ITEMS: Final[tuple[Live, ...]] = (_itself,)
 CLASS: Final[tuple[Live, ...]] = (_class_values,)
@@ -130,14 +132,19 @@ class Trail:
         return list(map(len, now)) == self._sizes and all(map(is_, chain.from_iterable(now), self._then))
 
 
+def own_dict(kind: type) -> type[dict[Any, Any]]:
+    """Which of Python's own dicts looks after the entries of some class of dicts: one knows of an order besides."""
+    return OrderedDict if issubclass(kind, OrderedDict) else dict
+
+
 def views_of(kind: type, *, slots: bool) -> tuple[Live, ...] | None:
     """How to see at a glance whether an object of a type is as it was; None where that can't be seen.
 
     `slots`: whether attributes in slots count too.
     """
     if issubclass(kind, dict):
-        return DICT
-    if issubclass(kind, (tuple, frozenset)) or kind in {types.MethodType, types.BuiltinFunctionType}:
+        return ORDERED if own_dict(kind) is OrderedDict else DICT
+    if issubclass(kind, (tuple, frozenset)) or kind in FIXED:
         return NEVER
     if kind is types.MappingProxyType:
         return PROXY

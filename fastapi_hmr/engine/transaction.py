@@ -76,6 +76,7 @@ class Transaction:
             more = self._more(kept, dropped)
             if not more:
                 self._note_run()
+                self._tracker.influence.complete()
                 return target
             names = self._planner.close({*more, self._entry})
         raise NoFixpointError(f"after {PASSES} passes {', '.join(sorted(names))} would still have to run again")

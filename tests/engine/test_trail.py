@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from contextvars import ContextVar
 from types import MappingProxyType, SimpleNamespace
@@ -42,6 +42,27 @@ def closure() -> Any:
     return function
 
 
+class Partial(functools.partial[Any]):
+    """What it stands for lies in no attribute of it."""
+
+
+def hiding() -> tuple[Any, list[int]]:
+    """A class that has its state in the closures of its methods only."""
+    held: list[int] = []
+
+    class Hiding:
+        """Nothing of it is an attribute."""
+
+        @staticmethod
+        def add(value: int) -> None:
+            held.append(value)
+
+        def __len__(self) -> int:
+            return len(held)
+
+    return Hiding, held
+
+
 def walked(value: Any, *, subclasses: bool = False) -> Trail:
     """The trail of a walk from one value."""
     walker = Walker(lambda name: name == __name__, lambda _: None)
@@ -62,6 +83,7 @@ def changes() -> list[tuple[str, Any, Callable[[], Any]]]:
     entries: dict[str, Any] = {"a": 1, "b": {"c": []}}
     renamed: dict[str, Any] = {"a": entries}
     items: list[Any] = [1, (2, [3])]
+    ordered = OrderedDict[str, Any](a=None, b=None)
     queue, members = deque([1]), {1}
     plain, slotted, bag, attributed = Plain(), Slotted(), SimpleNamespace(x=1), closure()
     replaced, function, inner = Plain(), closure(), closure()
@@ -69,10 +91,14 @@ def changes() -> list[tuple[str, Any, Callable[[], Any]]]:
     variable: ContextVar[int] = ContextVar("variable", default=1)
     counter, partial = itertools.count(), functools.partial(print, end="")
     kind, set_limit = change_class()
+    (methods, held), (method, below), (special, counted) = hiding(), hiding(), hiding()
+    del special.add
+    kept: list[int] = []
     return [
         ("entry", entries, lambda: entries.update(a=2)),
         ("entry below", entries, lambda: entries["b"]["c"].append(1)),
         ("other key", renamed, lambda: renamed.update(z=renamed.pop("a"))),
+        ("order of its own", ordered, lambda: ordered.move_to_end("a")),
         ("item", items, lambda: items.append(1)),
         ("item in a tuple", items, lambda: items[1][1].append(1)),
         ("other order", queue, lambda: queue.appendleft(0)),
@@ -89,6 +115,10 @@ def changes() -> list[tuple[str, Any, Callable[[], Any]]]:
         ("mapping proxy", MappingProxyType(hidden), lambda: hidden.update(a=1)),
         ("context variable", variable, lambda: variable.set(2)),
         ("counter", counter, lambda: next(counter)),
+        ("method of a class", methods, lambda: held.append(1)),
+        ("static method", vars(method)["add"], lambda: below.append(1)),
+        ("special method", special, lambda: counted.append(1)),
+        ("partial of our own", Partial(print, kept), lambda: kept.append(1)),
         ("partial", [partial], lambda: partial.keywords.update(sep="")),
     ]
 

@@ -8,6 +8,8 @@ from weakref import WeakKeyDictionary, ref
 
 from fastapi_hmr.engine.adapters import Adapter, Effect, Owned
 
+READERS = ("collect", "generate_latest", "get_sample_value", "restricted_registry")
+"""By what names code sees them."""
 LIST: frozenset[Hashable] = frozenset((("prometheus",),))
 
 
@@ -35,9 +37,10 @@ class Collectors:
         known = set(map(id, before))
         for collector in now:
             if id(collector) not in known:
-                what = f"metric {getattr(collector, '_name', type(collector).__name__)}"
+                name = getattr(collector, "_name", type(collector).__name__)
                 undo, redo = _unregistering(collector), self._registering(collector)
-                effect = Effect(what, undo, redo, lists=LIST, thing=collector)
+                shown = dict.fromkeys(READERS, name)
+                effect = Effect(f"metric {name}", undo, redo, lists=LIST, thing=collector, shown=shown)
                 self._effects[collector] = ref(effect)
                 yield effect
 
