@@ -51,7 +51,7 @@ def test_requests_at_the_gate_are_answered_by_the_new_code(product: Saved) -> No
         waiting = [
             clients.submit(lambda: product.server.json("/")),
             clients.submit(lambda: kept.get("/").json()),
-            clients.submit(lambda: httpx.post(f"{product.server.url}/upload", content=b"x" * 300_000).json()),
+            clients.submit(lambda: product.server.post("/upload", b"x" * 300_000).json()),
             clients.submit(echo),
         ]
         with Stream(product, "/") as pipelined:
@@ -97,7 +97,7 @@ def test_request_is_waited_for_within_bounds(product: Saved, how: str) -> None:
         product.is_well()
         if how == "upload":
             request.socket.sendall(b"ten bytes!")
-        httpx.post(f"{product.server.url}/release", timeout=30)
+        product.server.post("/release")
         if how != "never":
             request.until({"held": b"[%d,false]", "upload": b"[%d,10]"}[how] % old)
 
@@ -109,7 +109,7 @@ def test_requests_in_a_row_are_answered_in_order(product: Saved) -> None:
         requests.socket.sendall(REQUEST * 2)
         product.wait_for(f"held {old}")
         new = product.fresh()
-        httpx.post(f"{product.server.url}/release", timeout=30)
+        product.server.post("/release")
         requests.until(b"[%d," % old)
         requests.until(b"\r\n\r\n%d" % new, 2)
     product.is_well()
@@ -167,4 +167,4 @@ def test_startup_that_goes_wrong_is_rolled_back_or_overtaken(product: Saved, how
         wait_until(lambda: sum("failed" in line for line in list(product.server.lines)) > failures, "the report")
         assert product.server.json("/") == old
     product.is_well()
-    httpx.post(f"{product.server.url}/release", timeout=30)
+    product.server.post("/release")

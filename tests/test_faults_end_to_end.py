@@ -276,3 +276,7 @@ def test_certificate_that_changes_is_used(project: Project, tmp_path: Path, serv
     trust = ssl.create_default_context(cafile=cert)
     assert httpx.get(f"https://127.0.0.1:{server.port}/", verify=trust, timeout=30).json() == 1
     assert not any("reload" in line for line in server.lines[5:]), server.output
+    project.edit("main.py", "return 1", "return 2")
+    wait_until(
+        lambda: httpx.get(f"https://127.0.0.1:{server.port}/", verify=trust, timeout=30).json() == 2, "the next save"
+    )

@@ -116,6 +116,12 @@ class Server:
         """One request on a connection of its own."""
         return httpx.get(f"{self.url}{path}", timeout=10, **kwargs)  # type: ignore[arg-type]  # passed through
 
+    def post(self, path: str, content: bytes = b"") -> httpx.Response:
+        """A POST on a connection of its own, which must succeed."""
+        response = httpx.post(f"{self.url}{path}", content=content, timeout=DEADLINE_S)
+        assert response.status_code == 200, f"{response.status_code}: {response.text}\n{self.output}"
+        return response
+
     def json(self, path: str = "/") -> Any:
         """The JSON body of a GET that must succeed."""
         response = self.get(path)
