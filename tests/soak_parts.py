@@ -79,6 +79,8 @@ class Reload:
     """The same for streams and sockets, which are not waited for but ended: a part of `own`."""
     startup: float
     """The app's own shutdown and startup."""
+    waited: float
+    """For how long the server and the client stood in line for a processor: somebody else's doing."""
     longest: float
     """The longest single drain: where a save overtakes another there may be several."""
     mends: bool
@@ -88,19 +90,29 @@ class Reload:
 
     @property
     def own(self) -> float:
-        """Ours: whatever is not the app's."""
+        """Whatever is not the app's."""
         return self.total - self.drain - self.startup
+
+    @property
+    def ours(self) -> float:
+        """The same less what the machine was busy with: what it would have taken by itself."""
+        return max(self.own - self.waited, 0.0)
 
 
 class Notebook:
-    """Reads what the app has noted since the last look."""
+    """Reads what the app has noted since the last look, and what the kernel counts."""
 
-    def __init__(self, file: Path) -> None:
-        self._file, self._read = file, 0
+    def __init__(self, file: Path, processes: Iterable[int]) -> None:
+        self._file, self._read, self._processes = file, 0, tuple(processes)
         self._notes: list[Note] = []
 
-    def reload(self, began: float, answered: float, *, mends: bool) -> Reload:
-        """The parts of the reload that was asked for and answered at these times."""
+    def waited(self) -> float:
+        """For how long the main threads of these processes have been ready to run, and did not."""
+        return sum(_waited(process) for process in self._processes)
+
+    def reload(self, began: float, answered: float, waited: float = 0.0, *, mends: bool) -> Reload:
+        """The parts of the reload that was asked for and answered at these times; `waited`: until it was asked for."""
+        now = self.waited()
         self._more()
         notes = [note for note in self._notes if began - 10 < note.at < answered]
         self._notes = notes  # what is older is of no use to a later save either
@@ -111,6 +123,7 @@ class Notebook:
             drain=_length(drains, began),
             retire=_length(retired, began),
             startup=_length(starts, began),
+            waited=now - waited,
             longest=max((drain.seconds for drain in drains), default=0.0),
             mends=mends,
             notes=", ".join((*shown, f"answered {(answered - began) * 1000:.0f}")),
@@ -123,6 +136,13 @@ class Notebook:
                 what, at, *rest = line.split()
                 self._notes.append(Note(what, float(at), tuple(map(float, rest))))
                 self._read = file.tell()
+
+
+def _waited(process: int) -> float:
+    try:
+        return int(Path(f"/proc/{process}/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError):  # a kernel that does not count it
+        return 0.0
 
 
 def _spans(notes: Iterable[Note]) -> tuple[list[Span], list[Span], list[Span]]:
@@ -153,16 +173,19 @@ def figures(reloads: list[Reload]) -> list[str]:
     if not reloads:
         return ["      0 good saves served"]
     late = sum(reload.own > OWN_S for reload in reloads)
+    ours = sum(reload.ours > OWN_S for reload in reloads)
     mending = sum(reload.mends for reload in reloads)
-    slowest = max(reloads, key=lambda reload: reload.own)
+    slowest = max(reloads, key=lambda reload: reload.ours)
+    head = f"{len(reloads):7} good saves served, {mending} of them after a broken one; besides the app's part "
     return [
-        f"{len(reloads):7} good saves served, {mending} of them after a broken one; {late} took us over {OWN_S:g} s",
+        f"{head}{late} took over {OWN_S:g} s, {ours} of them not for want of a processor",
         *(
             _line(name, [getattr(reload, part) for reload in reloads])
             for name, part in (
                 ("save to answer", "total"),
-                ("our own part", "own"),
-                ("of it, streams' ends", "retire"),
+                ("besides the app's part", "own"),
+                ("of it, ours", "ours"),
+                ("of it, ends of streams", "retire"),
                 ("drain", "drain"),
                 ("app's own startup", "startup"),
             )
@@ -178,4 +201,4 @@ def part(seconds: list[float], share: float) -> float:
 
 def _line(name: str, seconds: list[float]) -> str:
     median, most, slowest = statistics.median(seconds) * 1000, part(seconds, 0.95) * 1000, max(seconds) * 1000
-    return f"        {name:20} median {median:5.0f} ms, 95 % {most:5.0f} ms, slowest {slowest:5.0f} ms"
+    return f"        {name:22} median {median:5.0f} ms, 95 % {most:5.0f} ms, slowest {slowest:5.0f} ms"

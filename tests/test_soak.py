@@ -16,15 +16,16 @@ def test_two_minutes_of_saves_under_traffic(tmp_path: Path) -> None:
     """Nothing refused, reset, unanswered or torn; every drain has its bound, and what is ours is quick.
 
     Where it runs alone, each reload has to be (`python -m tests.soak`). Here another worker's processes and browsers
-    may stop ours for a moment: such a moment may come, but not often, and nothing may be waited for by the second.
+    take turns with ours, which the kernel's count of the time in line shows only in part: such a moment may come, but
+    not often, and nothing may be waited for by the second.
     """
     tally, log = soak(120, seed=7, folder=tmp_path)
     text = f"{summary(tally)}\n{log[-3000:]}"
     assert not tally.problems, text
     assert len(tally.reloads) > 30, text
-    own = [reload.own for reload in tally.reloads]
-    assert part(own, 0.95) < OWN_S, text
-    assert max(own) < 1.0, text
+    ours = [reload.ours for reload in tally.reloads]
+    assert part(ours, 0.95) < OWN_S, text
+    assert max(ours) < 1.0, text
     clients = {"/version", "/body", "/upload", "/download", "/slow", "/long", "/sse", "/ws message"}
     assert clients <= tally.ends.keys(), text
 
@@ -71,7 +72,7 @@ up 103.2
 def test_parts_of_a_reload_are_told_apart(tmp_path: Path) -> None:
     """Each is counted from the save on: a request still in flight at the end of a drain, a start that failed."""
     (tmp_path / "notes").write_text(LINES.lstrip())
-    notes = Notebook(tmp_path / "notes")
+    notes = Notebook(tmp_path / "notes", ())
     both = notes.reload(100.0, 103.25, mends=True)
     assert both.drain == pytest.approx(0.4 + 2.1)
     assert both.retire == pytest.approx(0.02)
