@@ -13,6 +13,8 @@ from typing import Literal
 
 POLL_S = 0.2
 """Pause between two looks."""
+REST = 4
+"""A look at very many files, or slow ones, is followed by a pause of so many times its own length."""
 type Stamp = tuple[int, int]
 """When a file was changed (nanoseconds), and its size; the same for all directories, whose files are looked at."""
 
@@ -75,8 +77,10 @@ class Poll:
             return "stop"
         if time.monotonic() < self._due:
             return "timeout"
+        began = time.monotonic()
         news = {(kind, os.path.join(folder, name)) for folder in self._seen for kind, name in self._compare(folder)}  # noqa: PTH118 - strings on purpose
-        self._due = time.monotonic() + POLL_S
+        ended = time.monotonic()
+        self._due = ended + max(POLL_S, REST * (ended - began))
         return news or "timeout"
 
     def _compare(self, folder: str) -> list[tuple[int, str]]:

@@ -290,8 +290,7 @@ class Watcher:
             if path in self._files:
                 changes.append(FileChange(kind, path))
             elif path in self._tree.links and path.parent not in self._tree.folders:
-                there: Literal["modified", "deleted"] = "modified" if path.exists() else "deleted"
-                changes += [FileChange(there, each) for each in (path, *self._tree.links[path])]
+                changes += self._led_to(path)
             elif self._ignore(path) or path.parent not in self._tree.folders:
                 continue
             elif path in self._tree.folders:
@@ -337,6 +336,11 @@ class Watcher:
             names.add(path.name)
         real = Path(os.path.realpath(path))  # the app may know the file by its real name
         return [FileChange(kind, each) for each in dict.fromkeys((path, real))]
+
+    def _led_to(self, path: Path) -> list[FileChange]:
+        """A file elsewhere, under its own name and by the links that still lead to it."""
+        links = [link for link in self._tree.links[path] if os.path.realpath(link) == str(path)]
+        return [FileChange("modified" if path.exists() else "deleted", each) for each in (path, *links)]
 
     def _adopt(self, folders: list[Path]) -> list[FileChange]:
         """Watch new folders; what was put into them before the watch was up counts as added."""

@@ -4,6 +4,7 @@ import contextlib
 import shutil
 import socket
 import ssl
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -223,6 +224,45 @@ def test_mounted_app_is_served_with_its_lifespan(product: Product) -> None:
     product.project["sub.py"] = SUB
     product.server.wait_for("/sub/", ["one", "up"])
     product.is_well()
+
+
+PARTS = """
+from contextlib import asynccontextmanager
+from fastapi import APIRouter, FastAPI
+from version import VALUE
+
+def says(name):
+    @asynccontextmanager
+    async def lifespan(app):
+        print(name, "started", flush=True)
+        yield
+        print(name, "stopped", flush=True)
+    return lifespan
+
+app = FastAPI(lifespan=says("app"))
+app.include_router(APIRouter(lifespan=says("router")))
+app.mount("/sub", FastAPI(lifespan=says("sub")))
+
+@app.get("/")
+def root():
+    return VALUE
+"""
+
+
+def test_lifespans_of_parts_are_run_as_under_uvicorn(project: Project, serve: Serve) -> None:
+    """That of a mounted app by nobody, that of a router along with the app's; and all of it once for each version."""
+    project["main.py"], project["version.py"] = PARTS, "VALUE = 0\n"
+    plain = serve(argv=[sys.executable, "-m", "uvicorn", "main:app", "--port", "{port}"])
+    plain.wait_for("/", 0)
+    plain.interrupt()
+    server = serve("main:app")
+    for value in (1, 2):
+        project["version.py"] = f"VALUE = {value}\n"
+        server.wait_for("/", value)
+    server.interrupt()
+    said = [[line for line in each.lines if line.endswith(("started", "stopped"))] for each in (plain, server)]
+    assert said[1] == said[0] * 3
+    assert said[0]
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
