@@ -29,6 +29,9 @@ _OF_THE_LOOP = ("asyncio_", "AnyIO worker")
 """Names of threads that belong to the event loop, whoever made it need them."""
 
 
+type _Command = tuple[str, ...]
+
+
 class Leak(NamedTuple):
     """Something that is still there although the code that made it has been replaced or shut down."""
 
@@ -87,8 +90,9 @@ class Leaks:
         self._owns = owns
         self._threads: weakref.WeakKeyDictionary[threading.Thread, _Site] = weakref.WeakKeyDictionary()
         self._sockets: dict[tuple[int, int], tuple[_Site, str, bool]] = {}
-        self._commands: dict[tuple[str, ...], _Site] = {}
-        self._fork: _Site | None = None
+        self._commands: dict[_Command, _Site] = {}
+        self._older: dict[int, tuple[_Command, _Site]] = {}
+        """Processes whose command another generation has started again meanwhile: their own site."""
         self._reported: set[tuple[str, str]] = set()
         self._listeners: dict[str, audit.Listener] = {
             "_thread.start_new_thread": self._on_thread,
@@ -155,10 +159,10 @@ class Leaks:
                 yield Leak("socket", text, site.owner)
 
     def _children(self) -> Iterator[Leak]:
-        own = _command_of(os.getpid())
-        for pid in _child_processes():
-            command = _command_of(pid)
-            site = self._fork if command == own else self._commands.get(command)
+        children = {pid: _command_of(pid) for pid in _child_processes()}
+        self._older = {pid: known for pid, known in self._older.items() if children.get(pid) == known[0]}
+        for pid, command in children.items():
+            site = self._older[pid][1] if pid in self._older else self._commands.get(command)
             if site is not None and site.over:
                 yield Leak("process", f"process {pid} ({Path(command[0]).name if command else '?'})", site.owner)
 
@@ -187,10 +191,21 @@ class Leaks:
         if site is not None:
             command = arguments[1]
             words = [command] if isinstance(command, (str, bytes, os.PathLike)) else command
-            self._commands[tuple(os.fsdecode(word) for word in words)] = site
+            self._note_process(tuple(os.fsdecode(word) for word in words), site)
 
     def _on_fork(self, _arguments: tuple[Any, ...]) -> None:
-        self._fork = self._here() or self._fork
+        site = self._here()
+        if site is not None:
+            self._note_process(_command_of(os.getpid()), site)  # a child has our name until it takes another
+
+    def _note_process(self, command: _Command, site: _Site) -> None:
+        """Nobody says which process it will be: it is told by its command, which each startup may run anew."""
+        before = self._commands.get(command)
+        if before is not None and before.number != site.number:
+            for pid in _child_processes():
+                if pid not in self._older and _command_of(pid) == command:
+                    self._older[pid] = command, before
+        self._commands[command] = site
 
     def _here(self) -> _Site | None:
         """The first-party function that is running here, if this belongs to a generation and to no kept value."""
@@ -232,7 +247,7 @@ def _child_processes() -> Iterator[int]:
             yield from map(int, listing.read_text().split())
 
 
-def _command_of(pid: int) -> tuple[str, ...]:
+def _command_of(pid: int) -> _Command:
     with suppress(OSError):
         return tuple(os.fsdecode(word) for word in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:-1])
     return ()

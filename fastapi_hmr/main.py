@@ -29,6 +29,7 @@ from fastapi_hmr.later import load_later
 from fastapi_hmr.leaks import Leaks
 from fastapi_hmr.lifespan import SHUTDOWN_S
 from fastapi_hmr.loop import hidden, run_loop
+from fastapi_hmr.poll import needs_polling
 from fastapi_hmr.reload import Hooks, Reloader
 from fastapi_hmr.resolve import resolve
 from fastapi_hmr.server import EXIT_DRAIN_S, Beginning, Bound, HmrServer, bind, replace_process, websocket_protocol
@@ -37,7 +38,7 @@ from fastapi_hmr.switch import Rendered, Switch
 from fastapi_hmr.terminal import Terminal
 from fastapi_hmr.tracebacks import ErrorReport, here, near, report
 from fastapi_hmr.waiting import Waiting
-from fastapi_hmr.watcher import Watcher, needs_polling
+from fastapi_hmr.watcher import Watcher
 from fastapi_hmr.written import Written
 
 if TYPE_CHECKING:

@@ -21,6 +21,8 @@ class Tree:
         """Whether there was more than could be taken in."""
         self.roots, self._entries = frozenset(roots), entries
         self._real: set[str] = set()
+        self.links: dict[Path, set[Path]] = {}
+        """Files that links among the watched ones lead to, each with those links."""
         self.scan(roots)
 
     def scan(self, folders: Iterable[Path]) -> list[Path]:
@@ -50,8 +52,22 @@ class Tree:
                 else:
                     names.add(entry.name)
                     found.append(path)
+                    if entry.is_symlink():
+                        self.link(path)
         self.partial = self.partial or left <= 0
         return found
+
+    def link(self, path: Path) -> bool:
+        """Take in a link; whether it leads to a file that was not known to be led to, outside of what is watched."""
+        real = Path(os.path.realpath(path))
+        new = real not in self.links
+        self.links.setdefault(real, set()).add(path)
+        return new and real.parent not in self.folders
+
+    @property
+    def elsewhere(self) -> set[Path]:
+        """Folders that are not watched themselves, with files that links lead to."""
+        return {real.parent for real in self.links} - self.folders.keys()
 
     def follow(self, folders: Iterable[Path]) -> list[Path] | None:
         """Take in those of these folders that are below a root and were left out: the files there, None for none."""
@@ -77,6 +93,8 @@ class Tree:
                     else:
                         self.folders[known].add(entry.name)
                         found.append(path)
+                        if entry.is_symlink():
+                            self.link(path)
         return [path for path in fresh if os.path.realpath(path) not in self._real]
 
     def forget(self, folder: Path) -> list[Path]:

@@ -25,6 +25,7 @@ from watchfiles._rust_notify import RustNotify
 from fastapi_hmr.doorbell import Doorbell, doorbell
 from fastapi_hmr.events import FileChange
 from fastapi_hmr.pace import Pace
+from fastapi_hmr.poll import Poll
 from fastapi_hmr.tree import ENTRIES, Tree, identity
 
 STEP_MS, EAGER_STEP_MS, BUSY_STEP_MS = 10, 5, 25
@@ -41,8 +42,6 @@ BELL_LATE_S = 0.5
 """How long it may take on a busy machine: it is asked often until then, or until there is some."""
 BELL_CHECK_S = 2.0
 """How often it is asked for news that nobody has rung for. There should be none."""
-POLL_MS = 200
-"""Pause between two scans where events don't arrive and the files have to be polled."""
 BURST = 5
 """A batch of this many files is the start of a checkout or a formatter run: it is worth waiting for the rest."""
 BURST_QUIET_S = 0.04
@@ -56,38 +55,10 @@ RETRY_S = 0.5
 """Pause before a watch that failed begins anew."""
 EMPTY_FILE_TRIES = 10
 EMPTY_FILE_PAUSE_S = 0.01
+GONE_FILE_TRIES = 3
+"""Editors that keep the old file as a backup rename it before they write the new one."""
 
 _KINDS: dict[int, Literal["added", "modified", "deleted"]] = {1: "added", 2: "modified", 3: "deleted"}
-_EVENTLESS = frozenset(
-    "9p drvfs cifs smb3 smbfs nfs nfs4 vboxsf fakeowner grpcfuse fuse.grpcfuse fuse.osxfs osxfs fuse.sshfs prl_fs "
-    "fuse.vmhgfs-fuse vmhgfs".split()
-)
-
-
-def needs_polling(roots: Iterable[Path], mounts: Path = Path("/proc/mounts")) -> str | None:
-    """Why these directories have to be polled (a file system that reports no events), or None.
-
-    `WATCHFILES_FORCE_POLLING` has the last word, as in watchfiles itself.
-    """
-    forced = os.environ.get("WATCHFILES_FORCE_POLLING")
-    if forced:
-        off = forced.lower() in {"false", "disable", "disabled"}
-        return None if off else f"WATCHFILES_FORCE_POLLING={forced}"
-    try:
-        lines = mounts.read_text(errors="replace").splitlines()
-    except OSError:
-        return None
-    entries = [parts for line in lines if len(parts := line.split()) > 2]
-    if _EVENTLESS.isdisjoint(parts[2] for parts in entries):  # nearly always
-        return None
-    table = [(Path(parts[1].replace("\\040", " ")), parts[2]) for parts in entries]
-    for root in roots:
-        under = [(mount, kind) for mount, kind in table if root.is_relative_to(mount)]
-        if under:
-            mount, kind = max(under, key=lambda entry: len(entry[0].parts))
-            if kind in _EVENTLESS:
-                return f"{mount} is a {kind} mount, which reports no file events"
-    return None
 
 
 class Watcher:
@@ -126,7 +97,7 @@ class Watcher:
         self._on_deaf: Callable[[float], None] = lambda _seconds: None
         self._unheard: float | None = None  # since when news waits for the loop
         self._lock = threading.Lock()
-        self._native = self._open()
+        self._native: RustNotify | Poll = self._open(None)
 
     @property
     def folders(self) -> int:
@@ -208,37 +179,40 @@ class Watcher:
         return batch
 
     async def _settled(self) -> frozenset[FileChange]:
-        """The pending changes, once a burst is over and no changed file is empty as if half-written."""
+        """The pending changes, once a burst is over and no changed file is empty or gone as if half-written."""
         size = -1
         while len(self._pending) >= BURST and len(self._pending) != size:
             size = len(self._pending)
             await asyncio.sleep(BURST_QUIET_S)
-        for _ in range(EMPTY_FILE_TRIES):
-            if not any(_is_empty(path) for path in list(self._pending)):
+        for tries in range(EMPTY_FILE_TRIES):
+            if not any(_is_unfinished(path, gone=tries < GONE_FILE_TRIES) for path in list(self._pending)):
                 break
             await asyncio.sleep(EMPTY_FILE_PAUSE_S)
         return self._take()
 
     def _folders(self) -> set[str]:
         own = () if self._bell is None else (self._bell,)
-        return {str(folder) for folder in (*self._tree.folders, *(file.parent for file in self._files), *own)}
+        files = (file.parent for file in self._files)
+        return {str(folder) for folder in (*self._tree.folders, *self._tree.elsewhere, *files, *own)}
 
-    def _open(self) -> RustNotify:
+    def _open(self, before: RustNotify | Poll | None) -> RustNotify | Poll:
         folders = self._folders()
-        while True:
+        while not self._polling:
             try:
-                return RustNotify(sorted(folders), False, self._polling, POLL_MS, False, True)
+                return RustNotify(sorted(folders), False, False, 0, False, True)
             except FileNotFoundError:  # a folder went while we listed them
                 remaining = {folder for folder in folders if os.path.isdir(folder)}  # noqa: PTH112 - strings on purpose
                 if remaining == folders:
                     raise
                 folders = remaining
             except (OSError, RuntimeError) as error:  # the system's limit of watches, or of those who watch
-                if self._polling:
-                    raise
                 self._polling = True
                 why = str(error).partition(" about [")[0].rstrip(".")
                 self._notice(f"polling for changes: {len(folders)} directories can't be watched ({why})")
+        if not isinstance(before, Poll):
+            return Poll(folders)
+        before.move(folders)
+        return before
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         pace = Pace(idle_ms=STEP_MS, eager_ms=EAGER_STEP_MS, busy_ms=BUSY_STEP_MS)
@@ -307,28 +281,31 @@ class Watcher:
         return [FileChange("modified", file) for file in files if _modified(file) >= self._since]
 
     def _translate(self, news: set[tuple[int, str]]) -> list[FileChange]:
-        """Events of the native core as changes of files; folders that came or went change what is watched."""
+        """Events of the native core as changes of files; folders and links that came or went change what is watched."""
         changes: list[FileChange] = []
         came: list[Path] = []
-        went = False
+        moved = False
         for number, name in sorted(news):
             path, kind = Path(name), _KINDS[number]
             if path in self._files:
                 changes.append(FileChange(kind, path))
+            elif path in self._tree.links and path.parent not in self._tree.folders:
+                changes += self._led_to(path)
             elif self._ignore(path) or path.parent not in self._tree.folders:
                 continue
             elif path in self._tree.folders:
                 if kind != "modified":  # gone, or gone and made anew: the kernel's watch of it is dead in both cases
-                    went = True
+                    moved = True
                     changes += [FileChange("deleted", file) for file in self._tree.forget(path)]
                     came += [path] if path.is_dir() else []
             elif path.is_dir():
                 came.append(path)
             else:
                 changes += self._file_changed(path)
+                moved = (path.is_symlink() and self._tree.link(path)) or moved
         if came:
             changes += self._adopt(came)
-        elif went:
+        elif moved:
             self._reopen()
         return changes
 
@@ -360,6 +337,11 @@ class Watcher:
         real = Path(os.path.realpath(path))  # the app may know the file by its real name
         return [FileChange(kind, each) for each in dict.fromkeys((path, real))]
 
+    def _led_to(self, path: Path) -> list[FileChange]:
+        """A file elsewhere, under its own name and by the links that still lead to it."""
+        links = [link for link in self._tree.links[path] if os.path.realpath(link) == str(path)]
+        return [FileChange("modified" if path.exists() else "deleted", each) for each in (path, *links)]
+
     def _adopt(self, folders: list[Path]) -> list[FileChange]:
         """Watch new folders; what was put into them before the watch was up counts as added."""
         found: list[Path] = []
@@ -373,7 +355,7 @@ class Watcher:
     def _reopen(self) -> None:
         """Watch the folders that there are now; the old watch ends only when the new one is up."""
         before = self._native
-        self._native = self._open()
+        self._native = self._open(before)
         before.close()
         if self._doorbell is not None:
             self._hang_bell()
@@ -393,8 +375,8 @@ def _modified(path: Path) -> float:
         return 0.0
 
 
-def _is_empty(path: Path) -> bool:
+def _is_unfinished(path: Path, *, gone: bool) -> bool:
     try:
         return path.stat().st_size == 0
     except OSError:
-        return False
+        return gone

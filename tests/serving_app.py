@@ -127,6 +127,14 @@ def _plain(app: FastAPI, version: int) -> None:
         await _released.wait()
         return [version, getattr(request.state, "pool", {}).get("open")]
 
+    @app.get("/events")
+    async def events() -> list[str]:
+        return EVENTS
+
+    @app.post("/release")
+    async def let_go() -> None:
+        release()
+
     @app.get("/thread")
     def thread(seconds: float) -> int:
         time.sleep(seconds)

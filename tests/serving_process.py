@@ -1,12 +1,10 @@
-"""What the tests of the serving part share: the process under test, and clients that look at bytes."""
+"""The process under test of the serving part, told line by line what to do."""
 
 import contextlib
 import json
 import os
 import queue
 import signal
-import socket
-import ssl
 import subprocess
 import sys
 import threading
@@ -15,13 +13,12 @@ from collections.abc import Iterator
 from typing import Any, Self
 
 import httpx
-import websockets.sync.client
-from websockets.exceptions import ConnectionClosed
 
+from tests.clients import Clients
 from tests.utils import DEADLINE_S, ROOT, free_port, wait_until
 
 
-class Serving:
+class Serving(Clients):
     """`tests.serving_main` in a process of its own, told what to do line by line."""
 
     def __init__(
@@ -33,7 +30,7 @@ class Serving:
         **options: Any,
     ) -> None:
         """`options` are those of `uvicorn.Config`, plus `switch`, `first` and `port_given`."""
-        self.port: int = options.setdefault("port", free_port())
+        self.port = options.setdefault("port", free_port())
         self.log: list[str] = []
         self._version = 1
         self.process = subprocess.Popen(
@@ -137,18 +134,6 @@ class Serving:
         # Without `verify` httpx reads all certificates of the system for each request.
         return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=DEADLINE_S, verify=False)
 
-    def connect(self) -> socket.socket:
-        """A bare connection."""
-        return socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE_S)
-
-    def websocket(self, path: str = "/ws", **arguments: Any) -> websockets.sync.client.ClientConnection:
-        """An open WebSocket."""
-        scheme = "wss" if "ssl" in arguments else "ws"
-        connection: websockets.sync.client.ClientConnection = websockets.sync.client.connect(
-            f"{scheme}://127.0.0.1:{self.port}{path}", open_timeout=DEADLINE_S, close_timeout=5, **arguments
-        )
-        return connection
-
     def end(self, number: int = signal.SIGINT) -> int:
         """Send a signal; returns the exit code. What is deaf in these tests is so for ten times the deadline."""
         self.process.send_signal(number)
@@ -182,64 +167,3 @@ def serving(*, ready: bool = True, **options: Any) -> Iterator[Serving]:
         yield process.ready() if ready else process
     finally:
         process.stop()
-
-
-class Stream:
-    """A response that is read as it comes, byte by byte, on a connection of its own."""
-
-    def __init__(
-        self,
-        process: Serving,
-        path: str,
-        *,
-        method: str = "GET",
-        version: str = "1.1",
-        headers: str = "",
-        tls: ssl.SSLContext | None = None,
-    ) -> None:
-        self.socket = process.connect()
-        if tls is not None:
-            self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
-        self.socket.sendall(f"{method} {path} HTTP/{version}\r\nhost: localhost\r\n{headers}\r\n".encode())
-        self.data = b""
-
-    def read(self) -> bytes:
-        """What has come since; b"" at the end."""
-        more = self.socket.recv(65536)
-        self.data += more
-        return more
-
-    def until(self, part: bytes, count: int = 1) -> Self:
-        """Read until this has come, so many times."""
-        while self.data.count(part) < count:
-            assert self.read(), f"the connection ended before {part!r}: {self.data!r}"
-        return self
-
-    def drop(self, last: bytes) -> None:
-        """Read what comes as fast as can be, up to these last bytes, and keep none of it."""
-        self.data = b""
-        while not self.data.endswith(last):
-            assert self.read(), f"the connection ended before {last!r}: {self.data!r}"
-            self.data = self.data[-len(last) :]
-
-    def rest(self) -> bytes:
-        """Everything until the connection is closed."""
-        with contextlib.suppress(ConnectionResetError):
-            while self.read():
-                pass
-        return self.data
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.socket.close()
-
-
-def close_code(connection: websockets.sync.client.ClientConnection) -> int:
-    """Read a WebSocket until it is closed; the code it was closed with."""
-    try:
-        while True:
-            connection.recv(timeout=DEADLINE_S)
-    except ConnectionClosed as closed:
-        return closed.rcvd.code if closed.rcvd is not None else 1006

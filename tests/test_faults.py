@@ -12,13 +12,23 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.serving_process import Serving, Stream, serving
+from tests.clients import Stream
+from tests.serving_process import Serving, serving
 from tests.utils import wait_until
 
 UPGRADE = (
     b"GET /ws HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
     b"sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
 )
+
+HALF_OPEN = {
+    "nothing": b"",
+    "half a line": b"GET /",
+    "half a head": b"GET / HTTP/1.1\r\nhost: localhost\r\n",
+    "half a body": b"POST /upload HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\nhalf",
+    "half a frame": UPGRADE + b"\x81",
+}
+"""How clients begin that never go on."""
 
 
 @pytest.fixture(
@@ -123,17 +133,7 @@ def test_connection_that_is_reset_is_forgotten(process: Serving) -> None:
     is_well(process)
 
 
-@pytest.mark.parametrize(
-    "sent",
-    [
-        b"",
-        b"GET /",
-        b"GET / HTTP/1.1\r\nhost: localhost\r\n",
-        b"POST /upload HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\nhalf",
-        UPGRADE + b"\x81",
-    ],
-    ids=["nothing", "half a line", "half a head", "half a body", "half a frame"],
-)
+@pytest.mark.parametrize("sent", HALF_OPEN.values(), ids=HALF_OPEN)
 def test_half_open_connection_holds_nothing_up(process: Serving, sent: bytes) -> None:
     """A client that stops in the middle of something, and stays."""
     process.fresh()

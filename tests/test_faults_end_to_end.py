@@ -4,6 +4,7 @@ import contextlib
 import shutil
 import socket
 import ssl
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -225,6 +226,45 @@ def test_mounted_app_is_served_with_its_lifespan(product: Product) -> None:
     product.is_well()
 
 
+PARTS = """
+from contextlib import asynccontextmanager
+from fastapi import APIRouter, FastAPI
+from version import VALUE
+
+def says(name):
+    @asynccontextmanager
+    async def lifespan(app):
+        print(name, "started", flush=True)
+        yield
+        print(name, "stopped", flush=True)
+    return lifespan
+
+app = FastAPI(lifespan=says("app"))
+app.include_router(APIRouter(lifespan=says("router")))
+app.mount("/sub", FastAPI(lifespan=says("sub")))
+
+@app.get("/")
+def root():
+    return VALUE
+"""
+
+
+def test_lifespans_of_parts_are_run_as_under_uvicorn(project: Project, serve: Serve) -> None:
+    """That of a mounted app by nobody, that of a router along with the app's; and all of it once for each version."""
+    project["main.py"], project["version.py"] = PARTS, "VALUE = 0\n"
+    plain = serve(argv=[sys.executable, "-m", "uvicorn", "main:app", "--port", "{port}"])
+    plain.wait_for("/", 0)
+    plain.interrupt()
+    server = serve("main:app")
+    for value in (1, 2):
+        project["version.py"] = f"VALUE = {value}\n"
+        server.wait_for("/", value)
+    server.interrupt()
+    said = [[line for line in each.lines if line.endswith(("started", "stopped"))] for each in (plain, server)]
+    assert said[1] == said[0] * 3
+    assert said[0]
+
+
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_process_out_of_descriptors_recovers(project: Project, loop: str) -> None:
     """A save while there are none left may fail or be served; with descriptors again the next one is."""
@@ -276,3 +316,7 @@ def test_certificate_that_changes_is_used(project: Project, tmp_path: Path, serv
     trust = ssl.create_default_context(cafile=cert)
     assert httpx.get(f"https://127.0.0.1:{server.port}/", verify=trust, timeout=30).json() == 1
     assert not any("reload" in line for line in server.lines[5:]), server.output
+    project.edit("main.py", "return 1", "return 2")
+    wait_until(
+        lambda: httpx.get(f"https://127.0.0.1:{server.port}/", verify=trust, timeout=30).json() == 2, "the next save"
+    )

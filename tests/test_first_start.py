@@ -68,3 +68,28 @@ def test_first_startup_that_fails_is_healed_by_the_fix(project: Project, serve: 
     fixed = LIFESPAN.replace("helper.start()", "pass") if file == "main.py" else "def start(): pass\n"
     project[file] = fixed
     server.wait_for("/", "up")
+
+
+APP = "from fastapi import FastAPI\napp = FastAPI()\n@app.get('/')\ndef root(): return 'up'\n"
+BROKEN = {
+    "syntax error": (f"{APP}def (\n", "SyntaxError"),
+    "missing module": (f"import nothere\n{APP}", "ModuleNotFoundError"),
+    "wrong attribute": (APP.replace("app", "api"), "AppNotFound"),
+    "failing lifespan": (LIFESPAN, "ValueError"),
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_broken_first_start_is_answered_to_each_in_its_language(project: Project, serve: Serve, how: str) -> None:
+    """503 as a page, as JSON, as plain text, until the fix is saved; and the next save after it."""
+    text, name = BROKEN[how]
+    project["main.py"], project["helper.py"] = text, "def start():\n    raise ValueError\n"
+    server = serve("main:app")
+    for accept, kind in (("text/html", "text/html"), ("application/json", "application/json"), ("*/*", "text/plain")):
+        answer = server.get("/", headers={"accept": accept})
+        assert answer.status_code == 503
+        assert answer.headers["content-type"].startswith(kind)
+        assert name in answer.text
+    for word in ("healed", "well"):
+        project["main.py"] = APP.replace("up", word)
+        server.wait_for("/", word)

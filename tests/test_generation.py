@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.serving_process import Serving, Stream, close_code, serving
+from tests.clients import Stream, close_code
+from tests.serving_process import Serving, serving
 from tests.utils import wait_until
 
 DRAIN_S = 0.8

@@ -8,24 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import Serve
+from tests.helped import MAIN
 from tests.utils import Project, Server, free_port, hmr_argv
 
-MAIN = """
-from contextlib import asynccontextmanager
-import helper
-from fastapi import FastAPI
-
-@asynccontextmanager
-async def lifespan(app):
-    yield
-    print("stopped", helper.VALUE, flush=True)
-
-app = FastAPI(lifespan=lifespan)
-
-@app.get("/")
-async def root():
-    return helper.VALUE
-"""
 HANGS = {
     "sleeps": "time.sleep(100)",
     "is busy": "while True: pass",

@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.serving_process import Stream, close_code, serving
+from tests.clients import Stream, close_code
+from tests.serving_process import serving
 from tests.utils import wait_until
 
 

@@ -3,34 +3,15 @@
 import pytest
 
 from tests.conftest import Serve
+from tests.helped import MAIN
 from tests.utils import Project
 
-MAIN = """
-import asyncio, multiprocessing, signal, sys, time
-from contextlib import asynccontextmanager
-import helper
-from fastapi import FastAPI
-
-@asynccontextmanager
-async def lifespan(app):
-    helper.start()
-    yield
-    helper.stop()
-    print("stopped", flush=True)
-
-app = FastAPI(lifespan=lifespan)
-
-@app.get("/")
-async def root():
-    return helper.VALUE
-"""
 OWN = {
     "exits": "lambda *_: sys.exit(5)",
     "raises": "signal.default_int_handler",
     "ignores": "signal.SIG_IGN",
     "says so": "lambda *_: print('heard', flush=True)",
 }
-NOTHING = "def start(): pass\ndef stop(): pass\n"
 
 
 @pytest.mark.parametrize("where", ["import", "startup", "update"])
@@ -38,7 +19,7 @@ NOTHING = "def start(): pass\ndef stop(): pass\n"
 def test_handlers_of_the_app_do_not_keep_ctrl_c_from_us(project: Project, serve: Serve, how: str, where: str) -> None:
     """They are called, if they can be; what they raise is not needed to end the server."""
     own = f"signal.signal(signal.SIGINT, {OWN[how]})\n"
-    text = f"import signal, sys\nVALUE = 1\n{NOTHING}"
+    text = "import signal, sys\nVALUE = 1\n"
     project["main.py"] = MAIN
     project["helper.py"] = {
         "import": text + own,
@@ -51,7 +32,7 @@ def test_handlers_of_the_app_do_not_keep_ctrl_c_from_us(project: Project, serve:
         project["helper.py"] = text.replace("1", "2") + own
         server.wait_for("/", 2)
     assert server.interrupt() == 0
-    assert "stopped" in server.lines
+    assert f"stopped {2 if where == 'update' else 1}" in server.lines
     assert how != "says so" or "heard" in server.lines
     assert "Traceback" not in server.output
 

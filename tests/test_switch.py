@@ -17,8 +17,9 @@ from fastapi_hmr.generation import IN_REQUEST
 from fastapi_hmr.interface import adapt
 from fastapi_hmr.switch import Switch
 from fastapi_hmr.tracebacks import ErrorReport
+from tests.clients import Stream
 from tests.serving_main import render
-from tests.serving_process import Serving, Stream, serving
+from tests.serving_process import Serving, serving
 from tests.utils import wait_until
 
 ASGI = {"version": "3.0", "spec_version": "2.3"}

@@ -3,8 +3,7 @@
 import asyncio
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,10 @@ from watchfiles import Change
 from watchfiles._rust_notify import RustNotify
 
 from fastapi_hmr.events import FileChange
-from fastapi_hmr.watcher import Watcher, needs_polling
+from fastapi_hmr.watcher import Watcher
 from tests.conftest import Serve
+from tests.feed import DEADLINE_S, Feed, watching
 from tests.utils import Project
-
-DEADLINE_S = 20
 
 
 @pytest.fixture(autouse=True, params=[0.0, 3600.0], ids=["rung for", "asked"])
@@ -25,38 +23,6 @@ def bell(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
     """All of it holds where the kernel rings for news, and where the native core is asked at every step."""
     monkeypatch.setattr("fastapi_hmr.watcher.BELL_AFTER_S", request.param)
     monkeypatch.setattr("fastapi_hmr.watcher.BELL_CHECK_S", 3600.0)  # nothing is found by chance
-
-
-class Feed:
-    """The batches of a running watcher, waited for with a deadline."""
-
-    def __init__(self, watcher: Watcher) -> None:
-        self.watcher = watcher
-        self.batches = watcher.watch()
-        self.seen: list[FileChange] = []
-
-    async def next(self) -> frozenset[FileChange]:
-        """The next batch."""
-        batch = await asyncio.wait_for(anext(self.batches), DEADLINE_S)
-        self.seen += batch
-        return batch
-
-    async def until(self, change: FileChange) -> None:
-        """Take batches until this change is in one."""
-        while change not in self.seen:
-            await self.next()
-
-
-@asynccontextmanager
-async def watching(root: Path, *, ignored: str = "ignored", files: tuple[Path, ...] = ()) -> AsyncIterator[Feed]:
-    """Watch a folder while the block runs."""
-    watcher = Watcher([root], ignore=lambda path: ignored in path.parts, files=files)
-    feed = Feed(watcher)
-    try:
-        yield feed
-    finally:
-        watcher.close()
-        await feed.batches.aclose()  # type: ignore[attr-defined]  # an async generator, typed as its protocol
 
 
 def save(path: Path, text: str) -> Path:
@@ -212,37 +178,6 @@ async def test_symlink_loops_end(tmp_path: Path) -> None:
         assert feed.watcher.folders == 1
 
 
-def test_polling_where_events_do_not_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The mount that holds a root decides, the innermost first; the environment has the last word."""
-    monkeypatch.delenv("WATCHFILES_FORCE_POLLING", raising=False)
-    mounts = tmp_path / "mounts"
-    mounts.write_text("root / overlay rw 0 0\nhost /app 9p rw 0 0\nvol /app/data ext4 rw 0 0\n")
-    assert "9p" in (needs_polling([Path("/app/src")], mounts) or "")
-    assert needs_polling([Path("/app/data/x")], mounts) is None
-    assert needs_polling([Path("/srv")], mounts) is None
-    monkeypatch.setenv("WATCHFILES_FORCE_POLLING", "true")
-    assert needs_polling([Path("/srv")], mounts) == "WATCHFILES_FORCE_POLLING=true"
-    monkeypatch.setenv("WATCHFILES_FORCE_POLLING", "false")
-    assert needs_polling([Path("/app/src")], mounts) is None
-
-
-async def test_polling_finds_changes_too(tmp_path: Path) -> None:
-    """Without events from the kernel a save is found by comparing."""
-    file = tmp_path / "main.py"
-    file.write_text("1")
-    watcher = Watcher([tmp_path], ignore=lambda path: False, polling=True)
-    feed = Feed(watcher)
-    started = asyncio.ensure_future(feed.next())
-    for n in range(40):  # the first scan is what later ones are compared with: save until one comes after it
-        await asyncio.wait({started}, timeout=0.5)
-        if started.done():
-            break
-        file.write_text("longer" * (n + 2))
-    assert {change.path for change in await started} == {file}
-    watcher.close()
-    await feed.batches.aclose()  # type: ignore[attr-defined]  # an async generator, typed as its protocol
-
-
 async def test_nobody_looks_while_nothing_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the kernel rings, an idle server sleeps; and a busy one is not interrupted."""
     monkeypatch.setattr("fastapi_hmr.watcher.BELL_AFTER_S", 0.0)
@@ -362,30 +297,6 @@ async def test_watch_that_fails_begins_anew(tmp_path: Path, monkeypatch: pytest.
     await feed.batches.aclose()  # type: ignore[attr-defined]  # an async generator, typed as its protocol
 
 
-async def test_limits_of_the_system_lead_to_polling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the kernel watches no more directories the user is told, and saves are found all the same."""
-
-    def limited(folders: list[str], debug: bool, polling: bool, *rest: Any) -> RustNotify:
-        if not polling:
-            raise OSError('OS file watch limit reached. about ["/x"] (Error { kind: MaxFilesWatch })')
-        return RustNotify(folders, debug, polling, *rest)
-
-    monkeypatch.setattr("fastapi_hmr.watcher.RustNotify", limited)
-    notices: list[str] = []
-    watcher = Watcher([tmp_path], ignore=lambda _path: False, notice=notices.append)
-    assert notices == ["polling for changes: 1 directories can't be watched (OS file watch limit reached)"]
-    feed = Feed(watcher)
-    started = asyncio.ensure_future(feed.next())
-    for n in range(40):  # as above
-        await asyncio.wait({started}, timeout=0.5)
-        if started.done():
-            break
-        (tmp_path / "main.py").write_text("longer" * (n + 2))
-    assert {change.path for change in await started} == {tmp_path / "main.py"}
-    watcher.close()
-    await feed.batches.aclose()  # type: ignore[attr-defined]  # an async generator, typed as its protocol
-
-
 def test_a_folder_of_very_many_files_is_watched_where_the_app_is(project: Project, serve: Serve) -> None:
     """Started in something like a home directory: what the app imports is watched, however far down, and it says so."""
     for number in range(310):
@@ -410,7 +321,7 @@ def test_a_folder_of_very_many_files_is_watched_where_the_app_is(project: Projec
 
 def test_ledger_1_the_native_core(tmp_path: Path) -> None:
     """RustNotify takes the arguments that we pass and can be closed."""
-    native = RustNotify([str(tmp_path)], False, False, 100, False, True)
+    native = RustNotify([str(tmp_path)], False, False, 0, False, True)
     assert native.watch(10, 1, 5, None) == "timeout"
     native.close()
 

@@ -77,13 +77,21 @@ class Project:
 class Server:
     """A dev server as a user runs it: its own process, output collected line by line."""
 
-    def __init__(self, argv: Sequence[str], cwd: Path, *, port: int, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        argv: Sequence[str],
+        cwd: Path,
+        *,
+        port: int,
+        env: dict[str, str] | None = None,
+        fds: tuple[int, ...] = (),
+    ) -> None:
         self.port = port
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("UVICORN", "FASTAPI_HMR", "WATCHFILES"))}
         clean.update({"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", "NO_COLOR": "1", **(env or {})})
         self.process = subprocess.Popen(
             argv, cwd=cwd, env=clean, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True, start_new_session=True,
+            text=True, start_new_session=True, pass_fds=fds,
         )  # fmt: skip
         self.lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -107,6 +115,12 @@ class Server:
     def get(self, path: str = "/", **kwargs: object) -> httpx.Response:
         """One request on a connection of its own."""
         return httpx.get(f"{self.url}{path}", timeout=10, **kwargs)  # type: ignore[arg-type]  # passed through
+
+    def post(self, path: str, content: bytes = b"") -> httpx.Response:
+        """A POST on a connection of its own, which must succeed."""
+        response = httpx.post(f"{self.url}{path}", content=content, timeout=DEADLINE_S)
+        assert response.status_code == 200, f"{response.status_code}: {response.text}\n{self.output}"
+        return response
 
     def json(self, path: str = "/") -> Any:
         """The JSON body of a GET that must succeed."""
