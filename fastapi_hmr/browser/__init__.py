@@ -13,7 +13,7 @@ from fastapi_hmr.browser.guard import Hosts
 from fastapi_hmr.browser.inject import Receive, Responder, Scope, Send, prepare, request_refusal, revalidate
 from fastapi_hmr.browser.pages import as_payload, exception_page
 from fastapi_hmr.browser.routes import PREFIX, Routes, version
-from fastapi_hmr.browser.usage import Audit, Usage
+from fastapi_hmr.browser.usage import Answer, Audit, Usage
 from fastapi_hmr.events import AssetsChanged, Event, Reloaded, ReloadFailed
 from fastapi_hmr.tracebacks import ErrorReport
 from fastapi_hmr.tracebacks import report as describe
@@ -59,11 +59,9 @@ class BrowserMiddleware:
     @markcoroutinefunction
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer our own routes; pass the rest to the app, and touch what it answers to a navigation."""
-        if scope["type"] not in ("http", "websocket"):
-            return self._app(scope, receive, send)
-        if PREFIX in scope["path"] and (name := self._routes.name(scope)) is not None:
+        if PREFIX in scope.get("path", "") and (name := self._routes.name(scope)) is not None:
             return self._routes.answer(name, scope, receive, send)
-        if scope["type"] == "websocket":
+        if scope["type"] != "http":
             return self._app(scope, receive, send)
         if request_refusal(scope) is None and self._hosts.trusts(scope):
             return self._navigate(scope, receive, send)
@@ -77,7 +75,7 @@ class BrowserMiddleware:
             return self._tag(scope, exchange, nonce, now=now)
 
         sure = any(name.lower() == b"sec-fetch-mode" for name, _ in scope["headers"])
-        used = self._usage.answer(scope["path"], send)
+        used = Answer(self._usage, scope["path"], send)
         responder = Responder(used.send, tag=tag, render=self._error_page, notice=self._notice_once, sure=sure)
         try:
             await self._app(prepare(scope), receive, responder.send)
@@ -91,7 +89,7 @@ class BrowserMiddleware:
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the app answer what is no page; what it raises is kept for the pages that may have asked."""
-        used = self._usage.answer(scope["path"], send, change=revalidate)
+        used = Answer(self._usage, scope["path"], send, revalidate)
         try:
             await self._app(scope, receive, used.send)
         except Exception as error:

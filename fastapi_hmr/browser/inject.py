@@ -43,16 +43,19 @@ def request_refusal(scope: Scope) -> str | None:
     """Why the answer to this request is not touched; None for a navigation."""
     headers = dict(reversed(scope["headers"]))  # the first of each: ASGI has the names in lower case
     mode = headers.get(b"sec-fetch-mode")
-    mode = mode and mode.strip()
-    if scope["method"] != "GET" and not (scope["method"] == "POST" and mode == b"navigate"):
+    if mode and (mode := mode.strip()):
+        if mode != b"navigate":
+            return "fetched by a script"
+    else:
+        accept = headers.get(b"accept")
+        if not accept or accept == b"*/*" or not accept.lstrip().lower().startswith(b"text/html"):
+            return "no page was asked for"
+    if scope["method"] != "GET" and not (scope["method"] == "POST" and mode):
         return "neither a GET nor a form"
     if headers.get(b"range"):
         return "a part of a file"
     if mode:
-        return None if mode == b"navigate" else "fetched by a script"
-    accept = headers.get(b"accept")
-    if not accept or not accept.lstrip().lower().startswith(b"text/html"):
-        return "no page was asked for"
+        return None
     if any(headers.get(name) for name in _FRAGMENT_REQUESTS):
         return "a fragment was asked for"
     return None

@@ -37,7 +37,8 @@ class Answer:
 
     __slots__ = ("_change", "_path", "_send", "_usage", "files")
 
-    def __init__(self, usage: "Usage", path: str, send: Send, change: Change | None) -> None:
+    def __init__(self, usage: "Usage", path: str, send: Send, change: Change | None = None) -> None:
+        """From now on, watch what this context opens for the answer to this path. `change` is for its headers."""
         self._usage, self._path, self._send, self._change = usage, path, send, change
         self.files: set[str] | None = None
         _current.set(self)
@@ -84,10 +85,6 @@ class Usage:
         """Stop watching."""
         if self._audit is not None:
             self._audit.unlisten("open", self._on_open)
-
-    def answer(self, path: str, send: Send, *, change: Change | None = None) -> Answer:
-        """From now on, watch what this context opens for the answer to this path. `change` is for its headers."""
-        return Answer(self, path, send, change)
 
     def note(self, file: str, url: str | None) -> None:
         """A file went into the answer at this URL path; None: into a page."""

@@ -9,7 +9,7 @@ import anyio.to_thread
 import pytest
 
 from fastapi_hmr import audit
-from fastapi_hmr.browser.usage import MAX_URLS, Usage
+from fastapi_hmr.browser.usage import MAX_URLS, Answer, Usage
 
 
 async def _discard(_message: object) -> None:
@@ -27,7 +27,7 @@ def usage(tmp_path: Path) -> Iterator[Usage]:
 
 def test_file_opened_for_an_answer_has_its_path(usage: Usage, tmp_path: Path) -> None:
     """A script that pages load by its URL."""
-    answer = usage.answer("/static/a.js", _discard)
+    answer = Answer(usage, "/static/a.js", _discard)
     (tmp_path / "a.js").read_text()
     answer.settle(page=False)
     assert usage.urls(tmp_path / "a.js") == ["/static/a.js"]
@@ -37,7 +37,7 @@ def test_file_opened_for_an_answer_has_its_path(usage: Usage, tmp_path: Path) ->
 def test_file_of_a_page_may_be_in_any_page(usage: Usage, tmp_path: Path) -> None:
     """Template engines open a file once and render it for many."""
     for page in (True, False):
-        answer = usage.answer("/", _discard)
+        answer = Answer(usage, "/", _discard)
         (tmp_path / "a.js").read_text()
         answer.settle(page=page)
     assert usage.in_page(tmp_path / "a.js")
@@ -47,7 +47,7 @@ def test_file_of_a_page_may_be_in_any_page(usage: Usage, tmp_path: Path) -> None
 def test_file_that_nobody_opened_may_be_anywhere(usage: Usage, tmp_path: Path) -> None:
     """Opened outside an answer, written, outside the roots, or never: unsure."""
     (tmp_path / "a.js").read_text()
-    answer = usage.answer("/", _discard)
+    answer = Answer(usage, "/", _discard)
     (tmp_path / "a.js").write_text("2")
     Path(__file__).read_text()
     answer.settle(page=False)
@@ -58,7 +58,7 @@ def test_file_that_nobody_opened_may_be_anywhere(usage: Usage, tmp_path: Path) -
 def test_without_a_hook_any_page_may_use_any_file(tmp_path: Path) -> None:
     """Unsure means reload."""
     usage = Usage([tmp_path], None)
-    answer = usage.answer("/", _discard)
+    answer = Answer(usage, "/", _discard)
     answer.settle(page=False)
     assert usage.urls(tmp_path / "a.js") is None
     usage.close()
@@ -67,7 +67,7 @@ def test_without_a_hook_any_page_may_use_any_file(tmp_path: Path) -> None:
 def test_file_of_many_answers_may_be_anywhere(usage: Usage, tmp_path: Path) -> None:
     """What is read for a hundred paths is not a file that a page loads."""
     for number in range(MAX_URLS * 2):
-        answer = usage.answer(f"/{number}", _discard)
+        answer = Answer(usage, f"/{number}", _discard)
         (tmp_path / "a.js").read_text()
         answer.settle(page=False)
     assert usage.urls(tmp_path / "a.js") is None
@@ -78,7 +78,7 @@ def test_worker_threads_count_for_the_answer_they_work_for(usage: Usage, tmp_pat
     (tmp_path / "b.js").write_text("1")
 
     async def make(name: str) -> None:
-        answer = usage.answer(f"/{name}", _discard)
+        answer = Answer(usage, f"/{name}", _discard)
         await anyio.to_thread.run_sync((tmp_path / name).read_text)
         answer.settle(page=False)
 
@@ -97,7 +97,7 @@ async def test_headers_may_come_one_by_one(usage: Usage, tmp_path: Path) -> None
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    answer = usage.answer("/a", send, change=lambda headers: headers)
+    answer = Answer(usage, "/a", send, change=lambda headers: headers)
     (tmp_path / "a.js").read_text()
     headers = [(b"content-type", b"text/html")]
     await answer.send({"type": "http.response.start", "status": 200, "headers": iter(headers)})
