@@ -184,15 +184,21 @@ class Late:
             build, self._build = self._build, None
             if build is None:
                 return
-            self.model.__pydantic_complete__ = False
-            self.model.__pydantic_core_schema__ = self._unknown(self, BUILT[0])
-            with ExitStack() as undo:
-                self._go_back(undo.callback)
-                build()
-            found = vars(self.model)[BUILT[0]]
-            if found is not self.schema:
+            model = self.model
+            model.__pydantic_complete__ = False
+            model.__pydantic_core_schema__ = self._unknown(self, BUILT[0])
+            try:
+                with ExitStack() as undo:
+                    self._go_back(undo.callback)
+                    build()
+            except BaseException:  # it was interrupted: who asks next builds it
+                self._build = build
+                model.__pydantic_core_schema__, model.__pydantic_complete__ = self.schema, True
+                raise
+            found = vars(model)[BUILT[0]]
+            if type(found) is dict:
                 dict.update(self.schema, found)
-                self.model.__pydantic_core_schema__ = self.schema  # one and the same for as long as the model is
+                model.__pydantic_core_schema__ = self.schema  # one and the same for as long as the model is
 
     def _go_back(self, later: Callable[..., Any]) -> None:
         """Let the model say what it said, and what it says now `later`."""

@@ -296,6 +296,22 @@ def test_many_threads_build_a_model_once(late: Models) -> None:
     assert built.count(model) == 1
 
 
+def test_building_that_is_interrupted_is_done_by_who_asks_next(late: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Ctrl-C, or a request that took too long, may come in the midst of it."""
+    model = twice(late, WHOLE)["Whole"]
+    make = _model_construction.SchemaSerializer  # type: ignore[attr-defined]  # imported there
+
+    def interrupted(*_args: Any, **_kwargs: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_model_construction, "SchemaSerializer", interrupted)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            model(part={"name": "x"})
+    monkeypatch.setattr(_model_construction, "SchemaSerializer", make)
+    assert facts(model) == facts(run(WHOLE)["Whole"])
+
+
 def test_a_model_that_was_never_used_is_let_go(late: Models) -> None:
     """Nothing of ours keeps it."""
     namespace = twice(late, WHOLE)
