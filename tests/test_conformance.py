@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.property.harness import cold_answers
+
 PROJECT = Path(__file__).resolve().parents[1]
 SUITE = PROJECT.parent / "shared" / "conformance"
 OWN = PROJECT / "tests" / "engine" / "scenarios"
@@ -30,7 +32,7 @@ def run(tmp_path: Path, *arguments: str, engine: str = "Engine") -> list[dict[st
     subprocess.run(
         [*argv, "--engine", f"tests.conformance:{engine}"],
         cwd=SUITE,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "HOTCOLD_CACHE": cold_answers()},
         stdout=subprocess.DEVNULL,
         check=False,
     )

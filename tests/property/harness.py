@@ -24,6 +24,13 @@ HEAVY = ["pydantic.v1", "sqlalchemy.dialects.sqlite", "multipart", "email.mime.t
 """What FastAPI and SQLAlchemy import late, beside what the suite preloads."""
 
 
+def cold_answers() -> str:
+    """The folder where the suite keeps what cold starts answered: one for each set of installed packages."""
+    packages = sorted(f"{d.metadata['Name']} {d.version}" for d in importlib.metadata.distributions())
+    key = hashlib.sha256("\n".join([sys.version, *packages]).encode()).hexdigest()[:16]
+    return os.environ.get("HOTCOLD_CACHE") or str(Path(tempfile.gettempdir()) / f"hotcold-cache-{key}")
+
+
 def load_suite() -> tuple[Any, Any]:
     """The suite's `run` and `spec` modules; cold answers are kept per set of installed packages."""
     if not (SUITE / "hotcold" / "run.py").is_file():
@@ -32,10 +39,7 @@ def load_suite() -> tuple[Any, Any]:
         )
     if str(SUITE) not in sys.path:
         sys.path.append(str(SUITE))
-    if "HOTCOLD_CACHE" not in os.environ:
-        packages = sorted(f"{d.metadata['Name']} {d.version}" for d in importlib.metadata.distributions())
-        key = hashlib.sha256("\n".join([sys.version, *packages]).encode()).hexdigest()[:16]
-        os.environ["HOTCOLD_CACHE"] = str(Path(tempfile.gettempdir()) / f"hotcold-cache-{key}")
+    os.environ["HOTCOLD_CACHE"] = cold_answers()
     return importlib.import_module("hotcold.run"), importlib.import_module("hotcold.spec")
 
 
