@@ -3,10 +3,13 @@
 Importing makes many objects and hardly any garbage: looking for it costs a seventh of a start.
 """
 
-import asyncio
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # importing it is a part of the start
+    import asyncio
 
 RARELY = 1_000_000
 """New objects between two collections meanwhile. By the threshold and not by gc.disable(), which the app may use."""
@@ -17,7 +20,7 @@ type Thresholds = tuple[int, int, int]
 
 _before: Thresholds | None = None
 _frozen = 0
-_held: tuple[Thresholds, asyncio.TimerHandle] | None = None
+_held: "tuple[Thresholds, asyncio.TimerHandle] | None" = None
 
 
 def put_off() -> None:
@@ -50,8 +53,10 @@ def _later(thresholds: Thresholds | None) -> None:
     global _held  # noqa: PLW0603 - as above
     if thresholds is None:
         return
+    from asyncio import get_running_loop
+
     try:
-        timer = asyncio.get_running_loop().call_later(HELD_S, _let_go)
+        timer = get_running_loop().call_later(HELD_S, _let_go)
     except RuntimeError:  # nobody can tell when that moment is over
         _restore(thresholds)
     else:

@@ -4,7 +4,6 @@ import contextlib
 import importlib
 import linecache
 import os
-import sysconfig
 import traceback
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -19,6 +18,7 @@ MAX_MESSAGE = 4000
 MAX_LINE = 400
 MAX_CHAIN = 6
 _OURS = str(Path(__file__).resolve().parent)
+_STANDARD = Path(os.__file__).parent
 _MACHINERY = (_OURS, "<frozen importlib", "<frozen runpy", str(Path(importlib.__file__).parent))
 
 
@@ -286,6 +286,6 @@ def _is_library(file: str, roots: Sequence[Path]) -> bool:
     if file.startswith("<"):
         return True
     path = Path(file)
-    if {"site-packages", "dist-packages"} & set(path.parts) or path.is_relative_to(sysconfig.get_path("stdlib")):
+    if {"site-packages", "dist-packages"} & set(path.parts) or path.is_relative_to(_STANDARD):
         return True
     return not any(path.is_relative_to(root) for root in roots)

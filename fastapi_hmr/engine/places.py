@@ -2,7 +2,6 @@
 
 import os
 import sys
-import sysconfig
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -14,10 +13,9 @@ class Places:
 
     def __init__(self, roots: Sequence[Path]) -> None:
         self.roots = tuple(dict.fromkeys(root.resolve() for root in roots))
-        paths = sysconfig.get_paths()  # once: each asks for all of them
-        installed = {Path(paths[name]).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-        # A project that lies inside the standard library or site-packages is the user's own choice.
-        self._libraries = tuple(str(lib) for lib in installed if any(root in lib.parents for root in self.roots))
+        standard = Path(os.__file__).resolve().parent  # those of other libraries have names of NEVER
+        # A project that lies inside the standard library is the user's own choice.
+        self._library = str(standard) if any(root in standard.parents for root in self.roots) else None
         self._roots = tuple(str(root) for root in self.roots)
         self._directories: dict[str, bool] = {}
         self._bases: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
@@ -71,7 +69,7 @@ class Places:
         return False
 
     def _clean(self, directory: str, root: str) -> bool:
-        if any(directory == lib or directory.startswith(lib + os.sep) for lib in self._libraries):
+        if self._library is not None and f"{directory}{os.sep}".startswith(f"{self._library}{os.sep}"):
             return False
         here = Path(directory)
         while str(here) != root:
