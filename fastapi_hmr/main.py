@@ -134,6 +134,8 @@ class DevServer:
             sys.path.insert(0, search_path)
         if self.preloaded:
             self.engine.evict_preloaded()
+        else:
+            audit.put_off()  # until there is code that could do anything
         host.open(record=self._record, report=self._callback_failed, limit=self._limit)
         self.leaks.open()
         self.written.open()
@@ -294,6 +296,7 @@ class DevServer:
 
     def _loaded(self) -> None:
         collector.take_up()
+        audit.take_up()
         load_later()
 
     def _look_for_leaks(self) -> None:

@@ -33,6 +33,7 @@ async def root():
 """
 LATER = frozenset(
     "carry codes facts touched "  # only with --keep-lifespan
+    "engine.eviction "  # only with dev()
     "engine.patch engine.patch_checks engine.patch_holders engine.patch_memos engine.patch_source "
     "engine.patch_templates engine.syntax".split()  # the first edit
 )

@@ -7,7 +7,6 @@ from pathlib import Path
 from types import CodeType, ModuleType
 
 from fastapi_hmr.engine.affected import OnlyNewProcess, Plan, Planner
-from fastapi_hmr.engine.eviction import evict
 from fastapi_hmr.engine.garbage import Garbage
 from fastapi_hmr.engine.loader import Finder, ImportHook
 from fastapi_hmr.engine.mechanisms import ALL, Mechanisms
@@ -124,7 +123,10 @@ class Engine:
 
         `python main.py` imports the app's other modules before it calls dev(); they are imported again by us.
         """
+        from fastapi_hmr.engine.eviction import evict  # only for dev()
+
         self._install()
+        self._tracker.straight.day()
         evict(self._places, self._tracker.process)
 
     async def apply(self, changes: Iterable[FileChange]) -> Outcome:

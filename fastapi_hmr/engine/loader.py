@@ -4,6 +4,7 @@ import builtins
 import linecache
 import marshal
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from types import CodeType, FrameType, ModuleType
@@ -11,10 +12,13 @@ from typing import Any, NamedTuple, cast
 
 from fastapi_hmr.engine import bytecode, disk, hmr
 from fastapi_hmr.engine.hmr import Module, SourceFile
-from fastapi_hmr.engine.record import Record
+from fastapi_hmr.engine.record import Record, Row
 from fastapi_hmr.engine.scopes import Words, words_in
 from fastapi_hmr.engine.straight import imports_in_a_row
 from fastapi_hmr.engine.tracking import Tracker
+
+THREADS = 2
+"""While nothing but a first start goes on: the main thread, and that which looks after the import."""
 
 
 class Known(NamedTuple):
@@ -23,7 +27,7 @@ class Known(NamedTuple):
     source: bytes
     marshalled: bytes
     words: Words
-    rows: dict[int, int]
+    row: Row
 
 
 class Codes:
@@ -109,7 +113,8 @@ class Loader(SourceFileLoader):
                 with tracker.reading():
                     code = self._codes.get(self, source)
                 known = self._codes.known(self.path)
-                record.runs(code, known.words, known.rows)
+                record.runs(code, known.words, known.row)
+                tracker.straight.runs(record)
                 record.classes = "__subclasses__" in record.words().names
                 tracker.influence.subclasses |= record.classes
                 tracker.on_code(code)
@@ -127,10 +132,12 @@ class Finder:
     def __init__(self, tracker: Tracker) -> None:
         self._tracker = tracker
         self._codes = Codes()
+        self._usual: tuple[list[Any], list[Any]] = ([], [])
 
     def install(self) -> None:
         """Become the first finder."""
         sys.meta_path.insert(0, cast("Any", self))
+        self._usual = (list(sys.meta_path), list(sys.path_hooks))
 
     def uninstall(self) -> None:
         """Leave."""
@@ -143,7 +150,9 @@ class Finder:
         """Part of the import system."""
         tracker = self._tracker
         inside = tracker.in_library()
-        tracker.on_attempt(fullname, quietly=inside)
+        if path is None or not inside or self._usual != (sys.meta_path, sys.path_hooks):
+            # A library's own modules, by the hundred, lie where it is: only a finder of the app's could differ.
+            tracker.on_attempt(fullname, quietly=inside)
         spec = self._find(fullname, path, target)
         if inside and (spec is None or "." not in fullname or isinstance(spec.loader, Loader)):
             # Of what a library imports counts what is ours, or could be, were there such a file.
@@ -184,6 +193,8 @@ class ImportHook:
         self.orphaned: set[str] = set()
         """Packages that are to run again although modules in them were kept: an import of those must reach them."""
         self._tops: dict[str, bool] = {}
+        self._aside = False
+        tracker.on_hearing = self._hear
 
     def install(self) -> None:
         """Be called for every import statement."""
@@ -194,6 +205,18 @@ class ImportHook:
         """Leave, unless somebody else came after us."""
         if builtins.__import__ == self._import:
             builtins.__import__ = self._original
+
+    def _hear(self, hears: bool) -> None:
+        """Stand aside while a library imports what it needs, by the thousand, unless another thread may import too."""
+        if hears and self._aside:
+            self._aside = False
+            self.install()
+        elif not hears and builtins.__import__ == self._import and self._alone():
+            self._aside = True
+            builtins.__import__ = self._original
+
+    def _alone(self) -> bool:
+        return not self.orphaned and threading.active_count() <= THREADS
 
     def _import(
         self,
@@ -224,6 +247,9 @@ class ImportHook:
                 with tracker.library_import():
                     return self._original(name, globals, locals, fromlist or (), level)
             return self._original(name, globals, locals, fromlist or (), level)
+        except BaseException:
+            tracker.straight.day()  # what deals with it runs next
+            raise
         finally:
             if record is not None:
                 self._note_names(record, base, fromlist or (), tracked=tracked)

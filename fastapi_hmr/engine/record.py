@@ -78,6 +78,18 @@ class Effect:
         """It is not undone at the moment."""
 
 
+class Row:
+    """The imports that a module's code begins with."""
+
+    def __init__(self, leads: dict[int, int], last: int, whole: bool) -> None:
+        self.leads = leads
+        """Where one is, by where the one is that leads straight to it."""
+        self.last = last
+        """Where the last of them is."""
+        self.whole = whole
+        """The code has nothing else."""
+
+
 class Record:
     """One execution of one first-party module."""
 
@@ -116,8 +128,8 @@ class Record:
         """It ran more than once for one generation: after a failure, for each of its importers."""
         self.classes = False
         """Whether its code asks for `__subclasses__`."""
-        self.rows: Mapping[int, int] = {}
-        """Where in its code an import is, by where the one is that leads straight to it."""
+        self.row = Row({}, 0, False)
+        """The imports that its code begins with."""
         self._words: tuple[CodeType, Words] | None = None
         """What is said in some code of this module, looked up once."""
 
@@ -139,9 +151,9 @@ class Record:
         """The module's namespace."""
         return namespace(self.module)
 
-    def runs(self, code: CodeType, words: Words, rows: Mapping[int, int]) -> None:
+    def runs(self, code: CodeType, words: Words, row: Row) -> None:
         """Its code is known, what is said in it, and which of its imports follow each other."""
-        self.code, self._words, self.rows = code, (code, words), rows
+        self.code, self._words, self.row = code, (code, words), row
 
     def words(self) -> Words:
         """All names and plain constants in its code."""

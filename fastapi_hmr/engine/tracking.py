@@ -9,6 +9,7 @@ from threading import get_ident
 from types import CodeType, FrameType, ModuleType
 from typing import Any
 
+from fastapi_hmr import audit
 from fastapi_hmr.engine import disk, hmr
 from fastapi_hmr.engine.course import Course
 from fastapi_hmr.engine.disk_reads import DiskReads
@@ -57,14 +58,18 @@ class Tracker:
         """Called with a module's code before it runs."""
         self.on_library: Callable[[], None] = lambda: None
         """Called when a library has been imported."""
+        self.on_hearing: Callable[[bool], None] = lambda _hears: None
+        """Called with whether import statements are heard of: those of a library that is being imported need not be."""
         self._mechanisms = mechanisms
         self._thread = 0
         self._token: Token[Any] | None = None
+        self._importers: Iterable[Record] | None = None
+        """Who imports the library that is being imported; None: not known yet."""
         self._reads: dict[str, set[tuple[object, str]]] = {}
         self.process = Process(mechanisms)
         self.course = Course(records, self.process, self)
         self.influence = Influence(records, self, self.course)
-        self.straight = Straight()
+        self.straight = Straight(self._day)
         self.foreign = Foreign(records, self.process.adapted)
         self.monitor = Monitor(self, records.files)
         self._files = DiskReads(self)
@@ -101,6 +106,7 @@ class Tracker:
         if earlier is not None:
             record.inherit(earlier)
         if self.stack and get_ident() != self._thread:
+            self.straight.day()
             self.records.add(record)  # another thread imports meanwhile: known, but not watched
             return
         if not self.stack:
@@ -148,6 +154,7 @@ class Tracker:
         """While inside, what happens belongs to a module that has run already: its factory is called."""
         self._open()
         self.process.mark()
+        self.straight.day()
         self.straight.stirred()
         self._push(record)
         try:
@@ -158,10 +165,19 @@ class Tracker:
 
     def _listen(self) -> None:
         """Hear of calls, unless a library is being imported: that it asks counts for nothing, for it stays."""
-        if self.in_library():
-            self.monitor.off()
-        else:
+        self._hear(not self.in_library())
+
+    def _hear(self, hears: bool) -> None:
+        if hears and not self.straight.dawn:
             self.monitor.on()
+        else:
+            self.monitor.off()
+        self.on_hearing(hears)
+
+    def _day(self) -> None:
+        audit.take_up()
+        if self.tracks_here():
+            self._listen()
 
     def _push(self, record: Record) -> None:
         self.stack.append(record)
@@ -179,6 +195,7 @@ class Tracker:
 
     def _close(self) -> None:
         self.straight.stirred()  # which holds a record
+        self._hear(True)
         self.monitor.off()
         self._audit.off()
         hmr.unwatch()
@@ -261,12 +278,14 @@ class Tracker:
         Its files are opened by the hundred, and to resolve the path of each takes its time.
         Its functions are called by the thousand, and none of them is first-party.
         """
-        self.monitor.off()
+        outer, self._importers = self._importers, None
+        self._hear(False)
         self.straight.stirred()
         try:
             with self.process.library_import(self.stack[-1]):
                 yield
         finally:
+            self._importers = outer
             self.straight.stirred()
             self._listen()
             self.on_library()
@@ -276,8 +295,15 @@ class Tracker:
         if self.tracks_here():
             self.attempts.add(name)
             self.course.searches()
-            for record in () if quietly else self.frames(sys._getframe(1)):  # noqa: SLF001 - who asks
+            for record in () if quietly else self._searching(sys._getframe(1)):  # noqa: SLF001 - who asks
                 self.statement(record, name)
+
+    def _searching(self, frame: FrameType) -> Iterable[Record]:
+        if not self.in_library():
+            return self.frames(frame)
+        if self._importers is None:  # the same for all that a library imports, fifty frames deep
+            self._importers = self.frames(frame)
+        return self._importers
 
     # The senses.
 

@@ -15,7 +15,7 @@ __all__ = ["app"]
 
 def rows(text: str) -> list[bool]:
     """For each import that is found in a row: whether it is the first."""
-    return [last == BEGINNING for last in imports_in_a_row(compile(text, "shop.py", "exec")).values()]
+    return [last == BEGINNING for last in imports_in_a_row(compile(text, "shop.py", "exec")).leads.values()]
 
 
 def test_imports_follow_each_other_and_the_docstring() -> None:
