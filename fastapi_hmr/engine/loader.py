@@ -203,6 +203,7 @@ class ImportHook:
 
     def uninstall(self) -> None:
         """Leave, unless somebody else came after us."""
+        self._aside = False
         if builtins.__import__ == self._import:
             builtins.__import__ = self._original
 

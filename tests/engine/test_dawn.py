@@ -26,6 +26,7 @@ print(json.dumps({
     "read": {name: files for name, files in read.items() if files},
     "heard": [Path(name).name for name in heard if Path(name).suffix == ".txt"],
     "asked": {record.name: list(record.statements) for record in engine.records.values()},
+    "effects": {record.name: [effect.what for effect in record.effects] for record in engine.records.values()},
     "hooked": __import__ is not engine._hook._original,
     "dawn": tracker.straight.dawn,
 }))
@@ -158,3 +159,14 @@ def test_a_thread_that_imports_meanwhile_is_heard(tmp_path: Path) -> None:
     asked = found["asked"]
     assert isinstance(asked, dict)
     assert "helper" in asked["main"]
+
+
+@pytest.mark.parametrize("end", ["", "raise ImportError\n"])
+def test_what_a_library_sets_is_not_taken_for_ours(tmp_path: Path, end: str) -> None:
+    """A variable that was set while nobody listened is charged to nobody."""
+    found = start(
+        tmp_path,
+        lib=f"import os\nos.environ['LIB'] = '1'\n{end}",
+        main="import os\ntry:\n    import lib\nexcept ImportError: ...\nos.environ['SHOP'] = '1'\n",
+    )
+    assert found["effects"] == {"main": ["os.environ['SHOP']"]}
