@@ -4,7 +4,6 @@ import builtins
 import linecache
 import marshal
 import sys
-import threading
 from collections.abc import Mapping, Sequence
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from types import CodeType, FrameType, ModuleType
@@ -217,7 +216,7 @@ class ImportHook:
             builtins.__import__ = self._original
 
     def _alone(self) -> bool:
-        return not self.orphaned and threading.active_count() <= THREADS
+        return not self.orphaned and len(sys._current_frames()) <= THREADS  # noqa: SLF001 - threads of C's among them
 
     def _import(
         self,

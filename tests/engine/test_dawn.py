@@ -143,18 +143,19 @@ def test_a_library_that_wraps_import_stays_wrapped(tmp_path: Path) -> None:
     assert "helper" in asked["main"]
 
 
-def test_a_thread_that_imports_meanwhile_is_heard(tmp_path: Path) -> None:
+@pytest.mark.parametrize("begin", ["threading.Thread(target=work).start()", "_thread.start_new_thread(work, ())"])
+def test_a_thread_that_imports_meanwhile_is_heard(tmp_path: Path, begin: str) -> None:
     """We only stand aside where no other thread of the app's can import something."""
     found = start(
         tmp_path,
         lib="import events\nevents.begun.set()\nassert events.ended.wait(20)\n",
         main=(
-            "import events, threading\n"
-            "def work():\n    events.begun.wait(20)\n    import helper\n    events.ended.set()\n"
-            "threading.Thread(target=work).start()\nimport lib\n"
+            "import events, threading, _thread\n"
+            "def work():\n    events.there.set()\n    events.begun.wait(20)\n    import helper\n    events.ended.set()\n"
+            f"{begin}\nassert events.there.wait(20)\nimport lib\n"
         ),
         helper="",
-        **{"site-packages/events": "import threading\nbegun, ended = threading.Event(), threading.Event()\n"},
+        **{"site-packages/events": "import threading\nthere, begun, ended = (threading.Event() for _ in range(3))\n"},
     )
     asked = found["asked"]
     assert isinstance(asked, dict)
