@@ -38,6 +38,7 @@ LAZY = {
     ("main", "_uvicorn_config", "browser"),  # without --reload there is no browser part
     ("main", "_render", "browser.guard"),  # an app that starts needs no error page
     ("main", "_render", "browser.pages"),
+    ("engine.engine", "evict_preloaded", "engine.eviction"),  # only for dev()
     ("engine.patching", "_plan", "engine.patch"),  # nothing is patched before the first edit
     ("engine.patching", "_plan", "engine.patch_holders"),
     ("engine.patching", "_plan", "engine.patch_source"),
