@@ -134,7 +134,8 @@ class Reloader:
 
     async def _recover(self, error: BaseException, save: _Save) -> None:
         report = self._hooks.describe(error)
-        self._engine.rollback(started_again=True)
+        self._engine.rollback()
+        self._engine.wear()
         await host.rollback()
         self._between = self._between or not self._switch.serving
         await self._failed(report, save)
@@ -250,6 +251,8 @@ class Reloader:
         if not isinstance(outcome, Broken):
             self._told = None
         match outcome:
+            case Unchanged() | Built(level=ReloadLevel.PATCH) if self._between and self._switch.stopped:
+                await self._anew(save)
             case Built(level=ReloadLevel.PATCH):
                 await self._patched(outcome, save)
             case Built():
@@ -265,7 +268,15 @@ class Reloader:
                 self._unfinished = True
         self._hooks.ran()
 
+    async def _anew(self, save: _Save) -> None:
+        """The way back to the version before, which has been shut down for the one between: it is made anew."""
+        self._engine.wear()
+        await host.rollback()
+        await self._settle(await self._apply(save), save)
+
     async def _patched(self, built: Built, save: _Save) -> None:
+        if self._between:
+            await self._restore()
         await hidden(host.built(), save.context)
         self._engine.commit()
         generation = self._switch.renew()
@@ -283,7 +294,7 @@ class Reloader:
             await hidden(host.built(), save.context)
             generation = await self._replace(built, save)
         except StartupFailed as failure:
-            await self._step_back(failed=True)
+            await self._step_back()
             await self._failed(self._hooks.describe(failure.__cause__ or failure), save)
             return
         if generation is None:  # a newer save is waiting: the edit stays pending and is built together with it
@@ -295,8 +306,8 @@ class Reloader:
         self._tell(await host.commit(built.modules, carried=self._switch.carried))
         self._hooks.settled()
 
-    async def _step_back(self, *, failed: bool = False) -> None:
-        self._engine.rollback(started_again=failed and self._switch.stopped)
+    async def _step_back(self) -> None:
+        self._engine.rollback()
         self._between = True
         await host.rollback()
 
@@ -347,6 +358,8 @@ class Reloader:
     async def _restore(self, report: ErrorReport | None = None) -> None:
         """Let the last good generation serve again; where that fails too, every request gets the report."""
         self._between = False
+        if self._switch.stopped:
+            self._engine.wear()
         try:
             await self._switch.restore()
         except StartupFailed as failure:

@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from tests.conftest import Serve
 from tests.utils import Project, Server
 
@@ -107,6 +109,7 @@ def test_metrics_of_a_start_that_failed_are_those_of_the_last_good_one(project: 
     assert set(lines(server)) == {name.replace("one", "two") for name in started}
 
 
+AGAIN = "no start can be repeated on the same modules, so all run again"
 STORE = """
 rows = []
 
@@ -145,11 +148,47 @@ def test_what_a_start_put_into_modules_is_there_once_after_a_failed_one(project:
         server.lines.clear()
         project["settings.py"] = 'TITLE = "one"\n'  # the way back is an edit too
         server.wait_for("/", ["one"])
-        server.wait_for_line("started twice, so all modules run again")
+        server.wait_for_line(AGAIN)
     project["settings.py"] = 'TITLE = "broken"\n'
     server.wait_for_line("database down")
     project["settings.py"] = 'TITLE = "two"\n'
     server.wait_for("/", ["two"])
+
+
+SLOW = STORED.replace(
+    "    yield\n",
+    "    if TITLE == 'slow':\n        print('begun', flush=True)\n        await asyncio.sleep(60)\n    yield\n",
+).replace("import store\n", "import asyncio, store\n")
+
+
+@pytest.mark.parametrize("body", ["store.rows", "[*store.rows]"], ids=["nothing else", "a body"])
+def test_the_way_back_during_a_start_runs_all_modules_again(project: Project, serve: Serve, body: str) -> None:
+    """The old version has been shut down by then, and no start can be repeated on what its first one has filled."""
+    project["settings.py"], project["store.py"], project["main.py"] = 'TITLE = "one"\n', STORE, SLOW
+    server = serve("main:app")
+    server.wait_for("/", ["one"])
+    for _ in range(2):
+        project["settings.py"] = 'TITLE = "slow"\n'
+        server.wait_for_line("begun")
+        server.lines.clear()
+        project["main.py"] = SLOW.replace("return store.rows", f"return {body}")
+        project["settings.py"] = 'TITLE = "one"\n'
+        server.wait_for("/", ["one"])
+        server.wait_for_line(AGAIN)
+        server.lines.clear()
+
+
+def test_the_way_back_to_an_app_without_a_lifespan_starts_nothing(project: Project, serve: Serve) -> None:
+    """It needed no shutdown, so it goes on, and may have its body patched."""
+    plain = SLOW.replace("lifespan=lifespan", "")
+    project["settings.py"], project["store.py"], project["main.py"] = 'TITLE = "slow"\n', STORE, plain
+    server = serve("main:app")
+    for number in range(3):
+        project["main.py"] = plain.replace("store.rows", f"[{number}]")
+        server.wait_for("/", [number])
+        server.lines.clear()
+        project["main.py"] = SLOW
+        server.wait_for_line("begun")
 
 
 def test_metrics_of_a_first_request_go_with_its_app(project: Project, serve: Serve) -> None:

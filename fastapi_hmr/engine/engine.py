@@ -26,7 +26,7 @@ from fastapi_hmr.events import NOT_IN_PLACE, FileChange, ReloadLevel
 logger = logging.getLogger(__name__)
 
 
-WORN = "the app that serves was started twice, so all modules run again"
+WORN = "no start can be repeated on the same modules, so all run again"
 ONLY_STARTS = frozenset(("RuntimeError: Cannot add middleware after an application has started",))
 """Starlette says so of an app that a library keeps for the process, as NiceGUI does: new modules have new apps."""
 COLD_START_S = 30.0
@@ -86,7 +86,7 @@ class Engine:
         self._transaction: Transaction | None = None
         self._previous: object | None = None
         self._pending: dict[Path, str] = {}
-        self._worn = False  # the app that serves was started twice on its modules
+        self._worn = False  # no app can be started on the modules of the one that serves: see wear()
         self._taken_back: set[str] = set()  # errors of updates that a cold start did not have
         self._installed = False
 
@@ -229,13 +229,15 @@ class Engine:
             if any(record.classes for record in self.records.values()):
                 gc.collect()  # the app asks for __subclasses__(): it must not see those of the last generation
 
-    def rollback(self, *, started_again: bool = False) -> None:
-        """The new target could not be started: everything is as before, and the edit stays pending.
+    def wear(self) -> None:
+        """The old target is started a second time, or would have to be: what that does to its modules is there twice.
 
-        `started_again`: the old target will be, on the same modules. What its start did to them is there twice then,
-        so that the next edit, be it the way back, runs them all.
+        So the next edit, be it the way back, runs them all.
         """
-        self._worn = self._worn or started_again
+        self._worn = True
+
+    def rollback(self) -> None:
+        """The new target could not be started: everything is as before, and the edit stays pending."""
         transaction, self._transaction = self._transaction, None
         if transaction is not None:
             self._undo(transaction)
