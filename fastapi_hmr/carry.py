@@ -47,6 +47,7 @@ class Carry:
         self._imported: dict[str, Any] = {}
         self._shape: dict[str, Any] = {}
         self._mounted: dict[int, tuple[int, ...] | None] = {}
+        self._repeats = False
         self._filled: list[Any] = []
         self._reads: dict[str, Token] = {}
         self._watching = False
@@ -68,11 +69,22 @@ class Carry:
 
         return lifespan
 
+    def repeats(self, earlier: "Carry") -> None:
+        """The app is the one that `earlier` has started before, and what that set is still there."""
+        self._repeats = True
+        self._imported, self._shape, self._mounted = earlier.fresh
+
+    @property
+    def fresh(self) -> tuple[dict[str, Any], dict[str, Any], dict[int, tuple[int, ...] | None]]:
+        """The app's state, its shape and the state of what is mounted in it, before anything started it."""
+        return self._imported, self._shape, self._mounted
+
     def _start(self) -> None:
         if self._unfit is None:
             self._watching = True
-            self._imported = dict(_state(self.app))
-            self._shape, self._mounted = _shape(self.app), _mounted_state(self.app)
+            if not self._repeats:
+                self._imported = dict(_state(self.app))
+                self._shape, self._mounted = _shape(self.app), _mounted_state(self.app)
             self._touched.about(_lifespans(self.app), "the choice of lifespans").start()
 
     def _stop(self) -> None:
@@ -116,6 +128,7 @@ class Carry:
                 shared[name] = value
         object.__setattr__(app.state, "_state", shared)
         self._imported, self.app = fresh, app
+        self._shape, self._mounted = _shape(app), _mounted_state(app)
         # What the startup gave the app to (a client, a task) now sees the new routes and the new state.
         for reference in self.apps:
             old = reference()

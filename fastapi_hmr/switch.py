@@ -151,7 +151,7 @@ class Switch:
                 carry = self._carries.get(old.lifespan)
                 rebuild_middleware(old.app)
                 again = await self._started(
-                    self._start(old.app, carry and carry.app, old.lifespan.idle, old.start, old.variables)
+                    self._start(old.app, carry and carry.app, old.lifespan.idle, old.start, old.variables, carry)
                 )
                 if again is None:
                     raise StartupFailed("the server is shutting down")
@@ -264,12 +264,22 @@ class Switch:
         old = self._current or self._previous
         return imported(self._base, old.variables if old is not None else ())
 
-    async def _start(self, app: ASGIApp, target: Any, idle: bool, start: Start, variables: Variables) -> Generation:
+    async def _start(
+        self,
+        app: ASGIApp,
+        target: Any,
+        idle: bool,
+        start: Start,
+        variables: Variables,
+        earlier: "Carry | None" = None,
+    ) -> Generation:
         context = self._base.copy()
         for variable, value in variables:
             context.run(variable.set, value)
         self._threads.renew()
         carry = None if self._keep is None else self._keep(target)
+        if carry is not None and earlier is not None:
+            carry.repeats(earlier)
         watched = app if carry is None else carry.watch(app)
         lifespan = Lifespan(
             watched,

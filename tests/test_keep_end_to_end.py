@@ -99,3 +99,21 @@ def test_without_either_every_reload_pays(project: Project, serve: Serve) -> Non
     project.edit("routes.py", '"one"', '"two"')
     server.wait_for("/", ["two", 1])
     server.wait_for_line("loading the model", count=2)
+
+
+def test_a_lifespan_that_was_started_again_goes_on_with_what_it_set(project: Project, serve: Serve) -> None:
+    """It found its own state there from the first time, which does not make that the module's."""
+    project["main.py"] = LIFESPAN.replace("app.state.model =", 'app.state.level = "high"\n    app.state.model =')
+    project["loader.py"] = LOADER
+    project["routes.py"] = ROUTES.replace("return [word,", "return [word, request.app.state.level,")
+    server = serve("main:app", "--keep-lifespan")
+    server.wait_for("/", ["one", "high", 1])
+    project["loader.py"] = LOADER + "\nif True:\n    def load_model():\n        raise OSError('no model')\n"
+    server.wait_for_line("still serving")
+    assert server.json("/") == ["one", "high", 1]
+    project["loader.py"] = LOADER
+    project.edit("routes.py", '"one"', '"two"')
+    server.wait_for("/", ["two", "high", 1])
+    project.edit("routes.py", '"two"', '"three"')
+    server.wait_for("/", ["three", "high", 1])
+    assert loads(server.lines) == 2
