@@ -102,7 +102,7 @@ class Engine:
         self._probe = Probe(self._module, self._cold)
         self._tracker.install()
         if self._patching is not None:
-            self._patching.install(self._places.owns)
+            self._patching.install(self._places.reads)
         self._finder.install()
         self._hook.install()
 
@@ -245,6 +245,10 @@ class Engine:
     def folders(self) -> set[Path]:
         """Where the files are that the app imported, read or listed while it was imported."""
         return self._planner.folders()
+
+    def on_elsewhere(self, callback: Callable[[Path], None]) -> None:
+        """Call `callback`, in whatever thread, with each file outside of the roots that the app reads or looks for."""
+        self._places.on_elsewhere = callback
 
     def concerns(self, path: Path) -> bool:
         """Whether the app imported this file, read it, or tried to find it."""
