@@ -251,9 +251,12 @@ class Engine:
         self._places.on_elsewhere = callback
 
     def concerns(self, path: Path) -> bool:
-        """Whether the app imported this file, read it, or tried to find it."""
+        """Whether the app imported this file, read it, or tried to find it; or whether it is code of a failed save.
+
+        Other files that were saved along with it don't count: the app itself may write its database at each start.
+        """
         path = real(path)
-        return path in self._pending or self._matters(path)
+        return (path in self._pending and path.suffix == ".py") or self._matters(path)
 
     def outdated(self, path: Path) -> bool:
         """Whether a module runs, or is about to, that was made from other bytes than its file has now. Thread-safe."""
