@@ -175,6 +175,20 @@ def test_bystander_of_a_failed_save_does_not_concern_later(app: App) -> None:
     assert app.engine.concerns(app.root / "main.py")
 
 
+def test_data_that_is_as_it_was_is_said_to_be(app: App) -> None:
+    """The way back from a broken env file: a module reads it, and nothing has changed."""
+    (app.root / "data").write_text("1")
+    app.write(main=f"import pathlib\napp = int(pathlib.Path({str(app.root / 'data')!r}).read_text())\n")
+    app.start()
+    assert app.engine is not None
+    (app.root / "data").write_text("x")
+    assert isinstance(asyncio.run(app.engine.apply([FileChange("modified", app.root / "data")])), Broken)
+    (app.root / "data").write_text("1")
+    outcome = asyncio.run(app.engine.apply([FileChange("modified", app.root / "data")]))
+    assert isinstance(outcome, Unchanged)
+    assert outcome.reason == "every file is as it was loaded"
+
+
 def test_rollback_keeps_the_edit_pending(app: App) -> None:
     """If the new app can't be started, the old modules are back, and the edit comes with the next save."""
     app.write(main="from a import A\nfrom b import B\napp = [A, B]\n", a="A = 1\n", b="B = 1\n")
