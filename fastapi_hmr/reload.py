@@ -101,6 +101,7 @@ class Reloader:
         self._seen = time.perf_counter()
         watcher.on_news(self._on_news)
         watcher.on_deaf(self._on_deaf)
+        engine.on_elsewhere(watcher.add)
 
     async def run(self) -> None:
         """Load the app for the first time, then reload it for ever."""

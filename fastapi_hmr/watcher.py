@@ -80,7 +80,8 @@ class Watcher:
     ) -> None:
         """`notice` is told where events can't be had any more, from whatever thread finds that out."""
         self._ignore, self._polling, self._notice = ignore, polling, notice
-        self._files = frozenset(files)
+        self._files = set(files)
+        self._added: frozenset[Path] = frozenset()
         self._tree = Tree(roots, ignore, entries)
         self._wanted: set[Path] = set()
         self._roots = {root: self._identity(root) for root in roots}
@@ -116,6 +117,16 @@ class Watcher:
             self._wanted |= wanted
             with contextlib.suppress(OSError):  # the thread waits for files, and only it may change what is watched
                 (self._bell / "rings").write_text("!")
+
+    def add(self, file: Path) -> None:
+        """Watch this single file too: the app turns out to use it. From any thread."""
+        if file.parent in self._tree.folders or self._ignore(file):
+            return
+        with self._lock:
+            self._added |= {file}
+        bell = self._doorbell
+        if bell is not None:
+            bell.ring()  # only our thread may change what is watched
 
     def pending(self) -> list[Path]:
         """The files whose changes the consumer has not been given yet."""
@@ -253,7 +264,7 @@ class Watcher:
     def _look(self, loop: asyncio.AbstractEventLoop, pace: Pace) -> None:
         """Wait for news, and keep what it means."""
         news = self._native.watch(1600, *self._patience(pace), self._stop)
-        changes = self._followed()
+        changes = self._followed() + self._joined()
         if isinstance(
             news, set
         ):  # "timeout": what the step is to be; "signal" is the main thread's business, "stop" the end
@@ -280,6 +291,15 @@ class Watcher:
         self._reopen()
         return [FileChange("modified", file) for file in files if _modified(file) >= self._since]
 
+    def _joined(self) -> list[FileChange]:
+        """Begin to watch single files that were added; likewise."""
+        new = self._added - self._files
+        if not new:
+            return []
+        self._files |= new
+        self._reopen()
+        return [FileChange("modified", file) for file in new if _modified(file) >= self._since]
+
     def _translate(self, news: set[tuple[int, str]]) -> list[FileChange]:
         """Events of the native core as changes of files; folders and links that came or went change what is watched."""
         changes: list[FileChange] = []
@@ -288,7 +308,7 @@ class Watcher:
         for number, name in sorted(news):
             path, kind = Path(name), _KINDS[number]
             if path in self._files:
-                changes.append(FileChange(kind, path))
+                changes.append(FileChange(kind if path.exists() == (kind != "deleted") else "modified", path))
             elif path in self._tree.links and path.parent not in self._tree.folders:
                 changes += self._led_to(path)
             elif self._ignore(path) or path.parent not in self._tree.folders:

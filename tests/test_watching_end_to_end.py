@@ -133,6 +133,48 @@ def test_link_is_followed(server: Server, project: Project) -> None:
     server.wait_for("/", 4)
 
 
+BESIDE = """
+from functools import lru_cache
+from pathlib import Path
+from fastapi import FastAPI
+
+name = Path("../.env").read_text().strip()
+app = FastAPI()
+
+@lru_cache
+def late():
+    return Path("../late.txt").read_text()
+
+@app.get("/")
+def root():
+    return [name, late()]
+"""
+
+
+@pytest.mark.parametrize("polling", ["", "true"], ids=["events", "polling"])
+def test_data_above_the_project_counts_where_the_repository_is_one(
+    polling: str, project: Project, serve: Serve
+) -> None:
+    """An env file beside the backend's folder, as templates of two halves have it: read at import, or by a request."""
+    top = project.root.parent
+    (top / ".git").mkdir()
+    (top / ".env").write_text("one")
+    (top / "late.txt").write_text("a")
+    project["main.py"] = BESIDE
+    server = serve("main:app", **({"WATCHFILES_FORCE_POLLING": polling} if polling else {}))
+    server.wait_for("/", ["one", "a"])
+    for value, save in enumerate(STYLES):
+        save(top / ".env", str(value))
+        server.wait_for("/", [str(value), "a"])
+    (top / "late.txt").write_text("b")
+    server.wait_for("/", [str(len(STYLES) - 1), "b"])
+    (top / ".env").unlink()
+    server.wait_for_line("failed .*FileNotFoundError")
+    (top / ".env").write_text("back")
+    server.wait_for("/", ["back", "b"])
+    assert r"../.env, which main reads, changed" in server.output
+
+
 def test_environment_file_costs_a_new_process(project: Project, serve: Serve) -> None:
     """It was read before anything else; nobody is refused meanwhile, and the next save needs none."""
     project["main.py"], project["value.py"], project[".env"] = MAIN, text(0), "COLOUR=red\n"

@@ -229,10 +229,12 @@ class Planner:
         return path.name == "__init__.py" and any(name in sys.modules for name in names)
 
     def shown(self, path: Path) -> str:
-        """A path for people: relative to its root."""
+        """A path for people: relative to its root, or to the first where it is near that."""
         for root in self._places.roots:
             if path.is_relative_to(root):
                 return str(path.relative_to(root))
+        if path in self._places.elsewhere:
+            return os.path.relpath(path, self._places.roots[0])
         return os.fspath(path)
 
 

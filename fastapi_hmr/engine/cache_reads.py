@@ -36,12 +36,12 @@ class CacheReads:
 
     def __init__(self, ours: Callable[[CodeType], bool]) -> None:
         self._ours = ours
-        self._owns: Callable[[str], bool] = lambda _path: False
+        self._counts: Callable[[str], bool] = lambda _path: False
         self._by_code: dict[int, _Reads] = {}
 
-    def listen(self, owns: Callable[[str], bool]) -> None:
-        """From now on, note what is read. `owns` says of which files."""
-        self._owns = owns
+    def listen(self, counts: Callable[[str], bool]) -> None:
+        """From now on, note what is read. `counts` says of which files."""
+        self._counts = counts
         audit.listen("open", self._opened)
         for event in _LISTINGS:
             audit.listen(event, self._listed)
@@ -113,7 +113,7 @@ class CacheReads:
         if not found or not isinstance(path, (str, bytes, os.PathLike)):
             return
         place = os.path.realpath(os.fsdecode(path))
-        if self._owns(place):
+        if self._counts(place):
             for reads in found.values():
                 reads.prints.setdefault(place, _print(place))
 

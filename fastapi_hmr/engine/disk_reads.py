@@ -44,17 +44,17 @@ class DiskReads:
     def on_open(self, path: Any, frame: FrameType) -> None:
         """Part of sensors.DiskSenses. hmr keeps the file for the module under way, our records for callers between."""
         under_way = self._under_way
-        owns = under_way.places.owns
+        counts = under_way.places.reads
         if under_way.quiet or not under_way.tracks_here():
             return
         if type(path) is str and not under_way.in_library():
             resolved = Path(path).resolve()
-            if owns(resolved):
+            if counts(resolved):
                 hmr.read_file(resolved)
-        if type(path) is str and not owns(path):
+        if type(path) is str and not counts(path):
             return
         found = path_of(path)
-        if found is None or not owns(found):
+        if found is None or not counts(found):
             return
         path = real(found)
         under_way.asked.add(path)

@@ -14,7 +14,7 @@ from fastapi_hmr.engine.outcome import Broken, Built, NeedsRestart, Outcome, Ove
 from fastapi_hmr.engine.patching import Patching
 from fastapi_hmr.engine.places import Places, real
 from fastapi_hmr.engine.probe import Probe
-from fastapi_hmr.engine.record import Records
+from fastapi_hmr.engine.record import FILE, Records
 from fastapi_hmr.engine.routes import Routes
 from fastapi_hmr.engine.starts import Starts
 from fastapi_hmr.engine.tracking import Tracker
@@ -102,7 +102,7 @@ class Engine:
         self._probe = Probe(self._module, self._cold)
         self._tracker.install()
         if self._patching is not None:
-            self._patching.install(self._places.owns)
+            self._patching.install(self._places.reads)
         self._finder.install()
         self._hook.install()
 
@@ -147,6 +147,7 @@ class Engine:
         if not effective and not self._worn:
             self._settled()
             return Unchanged(forgotten or "every file is as it was loaded", bool(stale))
+        nothing = self._nothing(effective)
         effective = self._without_bystanders(effective)
         patched = self._patch(effective) if effective and not self._worn else ""
         if not isinstance(patched, str):
@@ -163,8 +164,13 @@ class Engine:
             return await self._climb(plan, " and ".join(filter(None, (explain(plan) if plan.hit else "", WORN))))
         if not plan.names:
             self._settled()
-            return Unchanged(forgotten or "no module imported or read what changed", bool(stale))
+            return Unchanged(forgotten or nothing, bool(stale))
         return await self._climb(plan, f"{explain(plan)}{NOT_IN_PLACE}{patched}" if patched else explain(plan))
+
+    def _nothing(self, effective: Iterable[Path]) -> str:
+        """Why no module has to run: data that one reads is what it was, after a broken save and back, say."""
+        read = any(self.records.known(FILE, path) for path in effective)
+        return "every file is as it was loaded" if read else "no module imported or read what changed"
 
     def _without_bystanders(self, effective: dict[Path, str]) -> dict[Path, str]:
         """Leave out what was saved along with sources and changes no module: a template, what the app itself wrote."""
@@ -248,10 +254,17 @@ class Engine:
         """Where the files are that the app imported, read or listed while it was imported."""
         return self._planner.folders()
 
+    def on_elsewhere(self, callback: Callable[[Path], None]) -> None:
+        """Call `callback`, in whatever thread, with each file outside of the roots that the app reads or looks for."""
+        self._places.on_elsewhere = callback
+
     def concerns(self, path: Path) -> bool:
-        """Whether the app imported this file, read it, or tried to find it."""
+        """Whether the app imported this file, read it, or tried to find it; or whether it is code of a failed save.
+
+        Other files that were saved along with it don't count: the app itself may write its database at each start.
+        """
         path = real(path)
-        return path in self._pending or self._matters(path)
+        return (path in self._pending and path.suffix == ".py") or self._matters(path)
 
     def outdated(self, path: Path) -> bool:
         """Whether a module runs, or is about to, that was made from other bytes than its file has now. Thread-safe."""

@@ -26,10 +26,10 @@ class Patching:
         self._sources: weakref.WeakKeyDictionary[Record, Source] = weakref.WeakKeyDictionary()
         self._starting = False
 
-    def install(self, owns: Callable[[str], bool]) -> None:
-        """Listen to what runs; before the first import. `owns` says of a file whether it is first-party."""
+    def install(self, counts: Callable[[str], bool]) -> None:
+        """Listen to what runs; before the first import. `counts` says of which files it matters that they are read."""
         self._ran.install()
-        self._reads.listen(owns)
+        self._reads.listen(counts)
 
     def close(self) -> None:
         """Stop listening."""

@@ -2,10 +2,13 @@
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 NEVER = frozenset(("site-packages", "dist-packages", "node_modules", ".git", "__pycache__"))
+REPOSITORY = (".git", ".hg", ".jj", ".svn")
+CODE = (".py", ".pyc", ".pyi", ".pyd", ".so")
+"""Files of modules: those outside of the roots are libraries, which run once per process."""
 
 
 class Places:
@@ -18,6 +21,12 @@ class Places:
         self._library = str(standard) if any(root in standard.parents for root in self.roots) else None
         self._roots = tuple(str(root) for root in self.roots)
         self._directories: dict[str, bool] = {}
+        self._repositories = tuple(dict.fromkeys(filter(None, map(_repository, self.roots))))
+        self._near: dict[str, bool] = {}
+        self.elsewhere: set[Path] = set()
+        """Files outside of the roots that were asked for and count: an env file above the backend's directory, say."""
+        self.on_elsewhere: Callable[[Path], None] = lambda _path: None
+        """Called with each of them once, in whatever thread."""
         self._bases: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
         self._real: dict[str, str] = {}
 
@@ -56,17 +65,43 @@ class Places:
             known = self._directories[directory] = self._ours(self._resolved_directory(directory))
         return known
 
+    def reads(self, path: str | os.PathLike[str]) -> bool:
+        """Whether a file counts where a module reads it or looks for it: a first-party one, or data beside the roots.
+
+        A project may have its env file or its data above the directory that the app is started in. Such a file is
+        the user's own if it is in the same repository.
+        """
+        if self.owns(path):
+            return True
+        if not self._repositories:
+            return False
+        text = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 - asked for every file that a library is made of
+        directory, name = os.path.split(text)
+        near = self._near.get(directory)
+        if near is None:
+            resolved = self._resolved_directory(directory)
+            near = self._near[directory] = any(self._below(resolved, top) for top in self._repositories)
+        if not near or name.endswith(CODE) or os.path.isdir(text):  # noqa: PTH112 - as above
+            return False
+        if (found := real(text)) not in self.elsewhere:
+            self.elsewhere.add(found)
+            self.on_elsewhere(found)
+        return True
+
     def owns_directory(self, path: str | os.PathLike[str]) -> bool:
         """Whether a directory holds first-party files."""
         return self.owns(os.path.join(path, "x"))  # noqa: PTH118 - as above
 
     def _ours(self, directory: str) -> bool:
         for root in self._roots:
-            if directory == root:
-                return True
-            if directory.startswith(root.rstrip(os.sep) + os.sep):
-                return self._clean(directory, root)
+            if directory == root or directory.startswith(root.rstrip(os.sep) + os.sep):
+                return self._below(directory, root)
         return False
+
+    def _below(self, directory: str, top: str) -> bool:
+        if directory == top:
+            return True
+        return directory.startswith(top.rstrip(os.sep) + os.sep) and self._clean(directory, top)
 
     def _clean(self, directory: str, root: str) -> bool:
         if self._library is not None and f"{directory}{os.sep}".startswith(f"{self._library}{os.sep}"):
@@ -99,6 +134,16 @@ class Places:
             resolved = (os.path.realpath(entry or os.curdir).rstrip(os.sep) + os.sep for entry in current)
             self._bases = (current, tuple(dict.fromkeys(resolved)))
         return self._bases[1]
+
+
+def _repository(root: Path) -> str | None:
+    """The top of the repository that a root is below; a home directory that is one holds more than the project."""
+    for folder in (root, *root.parents):
+        if folder == Path.home():
+            return None
+        if any((folder / name).exists() for name in REPOSITORY):
+            return str(folder) if folder != root else None
+    return None
 
 
 def real(path: str | os.PathLike[str]) -> Path:

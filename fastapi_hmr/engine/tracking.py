@@ -346,7 +346,7 @@ class Tracker:
     def on_probe(self, path: Any, frame: FrameType) -> None:
         """Part of sensors.CallSenses."""
         found = path_of(path)
-        if found is None or not self._mechanisms.probes or not self.tracks_here() or not self.places.owns(found):
+        if found is None or not self._mechanisms.probes or not self.tracks_here() or not self.places.reads(found):
             return
         path = real(found)
         with self.reading():

@@ -8,9 +8,10 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from starlette.middleware.exceptions import ExceptionMiddleware
 
 from fastapi_hmr.engine import adapters, process
-from fastapi_hmr.engine.adapters import OURS, Adapter, Effect, offers, sqlalchemy_events
+from fastapi_hmr.engine.adapters import OURS, Adapter, Effect, offers, sqlalchemy_events, tortoise
 from fastapi_hmr.engine.hmr import Module, SourceFile
 from fastapi_hmr.engine.mechanisms import ALL
 from fastapi_hmr.engine.record import Record
@@ -136,3 +137,51 @@ def test_requests_ask_opentelemetry_itself(tmp_path: Path) -> None:
     running.rest()
     assert trace.get_tracer_provider is own
     assert [effect.what for effect in one.effects] == ["a part of a provider"]
+
+
+def test_handlers_that_tortoise_puts_around_starlette_go_and_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With each start of an app it wraps the middleware once more; what somebody else wrapped is left alone."""
+    handlers, plain = tortoise.Handlers(), ExceptionMiddleware.__call__
+
+    async def wrapped(*_: object) -> None: ...
+
+    monkeypatch.setattr(ExceptionMiddleware, "__call__", wrapped)
+    assert not list(handlers.effects(plain, handlers.take()))
+    wrapped.__module__ = "tortoise.contrib.fastapi"
+    [effect] = handlers.effects(plain, handlers.take())
+    effect.undo()
+    assert handlers.take() is plain
+    effect.redo()
+    assert handlers.take() is wrapped
+    monkeypatch.setattr(ExceptionMiddleware, "__call__", plain)
+    effect.undo()
+    assert handlers.take() is plain
+
+
+def test_models_that_tortoise_made_of_ours_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its index knows them by the names of model and fields: another model of these names would get the old one."""
+    made: Any = ModuleType("tortoise.contrib.pydantic.creator")
+    models: Any = ModuleType("tortoise.models")
+    executor: Any = ModuleType("tortoise.backends.base.executor")
+    monkeypatch.setitem(sys.modules, made.__name__, made)
+    monkeypatch.setitem(sys.modules, models.__name__, models)
+    monkeypatch.setitem(sys.modules, executor.__name__, executor)
+    models.Model = type("Model", (), {})
+    old, new = type("Old", (), {}), type("New", (), {})
+    made._MODEL_INDEX = {"a": old}
+    probe, defined = tortoise.Made(), tortoise.Defined()
+    before, none = probe.take(), defined.take()
+    card = type("Card", (models.Model,), {"__module__": "cards"})
+    made._MODEL_INDEX |= {"a": new, "b": new}
+    undone = list(probe.effects(before, probe.take()))
+    assert [effect.touches for effect in undone] == [{card.__module__}] * 2
+    for effect in undone:
+        effect.undo()
+    assert sorted(made._MODEL_INDEX.items()) == [("a", old)]
+    for effect in undone:
+        effect.redo()
+    assert sorted(made._MODEL_INDEX) == ["a", "b"]
+    executor.EXECUTOR_CACHE = {"card": "insert"}
+    [effect] = defined.effects(none, defined.take())
+    effect.undo()
+    assert not executor.EXECUTOR_CACHE

@@ -161,6 +161,34 @@ def test_broken_start_heals(app: App) -> None:
     assert app.target == 5
 
 
+def test_bystander_of_a_failed_save_does_not_concern_later(app: App) -> None:
+    """A database that requests wrote in the same moment: each start that fails writes it too, and would be tried again."""
+    app.write(main="import part\napp = part.X\n", part="X = 1\n")
+    app.start()
+    database, new = app.root / "app.db", app.root / "new.py"
+    database.touch()
+    changes = [*app.write(main="import part\nimport new\napp = (\n", new="Y = 1\n"), FileChange("modified", database)]
+    assert app.engine is not None
+    assert isinstance(asyncio.run(app.engine.apply(changes)), Broken)
+    assert not app.engine.concerns(database)
+    assert app.engine.concerns(new)
+    assert app.engine.concerns(app.root / "main.py")
+
+
+def test_data_that_is_as_it_was_is_said_to_be(app: App) -> None:
+    """The way back from a broken env file: a module reads it, and nothing has changed."""
+    (app.root / "data").write_text("1")
+    app.write(main=f"import pathlib\napp = int(pathlib.Path({str(app.root / 'data')!r}).read_text())\n")
+    app.start()
+    assert app.engine is not None
+    (app.root / "data").write_text("x")
+    assert isinstance(asyncio.run(app.engine.apply([FileChange("modified", app.root / "data")])), Broken)
+    (app.root / "data").write_text("1")
+    outcome = asyncio.run(app.engine.apply([FileChange("modified", app.root / "data")]))
+    assert isinstance(outcome, Unchanged)
+    assert outcome.reason == "every file is as it was loaded"
+
+
 def test_rollback_keeps_the_edit_pending(app: App) -> None:
     """If the new app can't be started, the old modules are back, and the edit comes with the next save."""
     app.write(main="from a import A\nfrom b import B\napp = [A, B]\n", a="A = 1\n", b="B = 1\n")

@@ -75,3 +75,40 @@ def test_resolved_follows_every_link_on_the_way(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "other")
     places.refresh()
     assert places.resolved(f"{tmp_path}/link/pkg/mod.py") == str((tmp_path / "other" / "pkg" / "mod.py").resolve())
+
+
+def test_data_of_the_same_repository_counts_and_code_of_it_does_not(tmp_path: Path) -> None:
+    """What is read above or beside the roots is the user's own where one repository holds both; each is told once."""
+    top, root = tmp_path / "top", tmp_path / "top/backend"
+    (top / ".git").mkdir(parents=True)
+    (top / "venv").mkdir()
+    (top / "venv/pyvenv.cfg").touch()
+    (root / "app").mkdir(parents=True)
+    places, told = Places([root]), list[Path]()
+    places.on_elsewhere = told.append
+    assert places.reads(root / "app/x.json")
+    assert not told
+    assert places.reads(top / ".env")
+    assert places.reads(f"{root}/../.env")
+    assert places.reads(top / "shared/settings.yaml")
+    assert told == [top / ".env", top / "shared/settings.yaml"]
+    assert not places.owns(top / ".env")
+    assert not places.reads(top / "shared/lib.py")
+    assert not places.reads(top / "backend")
+    assert not places.reads(top / ".git/HEAD")
+    assert not places.reads(top / "venv/x.json")
+    assert not places.reads(tmp_path / "x.json")
+
+
+def test_no_data_elsewhere_counts_without_a_repository_above(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor where the root itself is one, nor where it is the home directory."""
+    root = tmp_path / "top/backend"
+    root.mkdir(parents=True)
+    assert not Places([root]).reads(tmp_path / "top/.env")
+    (tmp_path / ".git").mkdir()
+    assert Places([root]).reads(tmp_path / "top/.env")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert not Places([root]).reads(tmp_path / "top/.env")
+    monkeypatch.undo()
+    (root / ".git").touch()
+    assert not Places([root]).reads(tmp_path / "top/.env")

@@ -197,6 +197,50 @@ def tables():
     return {name: [c.name for c in t.c] for name, t in SQLModel.metadata.tables.items()}
 """
 
+CARDS = """
+from tortoise import fields, models
+
+class Card(models.Model):
+    id = fields.IntField(primary_key=True)
+    name = fields.CharField(max_length=20)
+
+class Note(models.Model):
+    id = fields.IntField(primary_key=True)
+    card = fields.ForeignKeyField("models.Card", related_name="notes")
+"""
+
+SHAPES = """
+from cards import Card
+from tortoise.contrib.pydantic import pydantic_model_creator
+
+CardOut = pydantic_model_creator(Card, name="CardOut")
+CardIn = pydantic_model_creator(Card, name="CardIn", exclude_readonly=True)
+"""
+
+BOX = """
+from contextlib import asynccontextmanager
+from fastapi import FastAPI
+from tortoise.contrib.fastapi import RegisterTortoise
+from cards import Card
+from shapes import CardIn, CardOut
+
+@asynccontextmanager
+async def lifespan(app):
+    async with RegisterTortoise(app, db_url="sqlite://:memory:", modules={"models": ["cards"]}, generate_schemas=True):
+        await Card.create(name="first")
+        yield
+
+app = FastAPI(lifespan=lifespan)
+
+@app.get("/cards", response_model=list[CardOut])
+async def cards():
+    return [await CardOut.from_tortoise_orm(card) for card in await Card.all()]
+
+@app.post("/cards")
+async def add(card: CardIn):
+    return (await Card.create(**card.model_dump())).name
+"""
+
 
 def changed(text: str, *pairs: tuple[str, str]) -> str:
     """The text with some replacements, each of which must be there."""
@@ -207,6 +251,31 @@ def changed(text: str, *pairs: tuple[str, str]) -> str:
 
 
 SCENARIOS = [
+    {
+        "id": "tortoise-orm",
+        "requires": ["tortoise"],
+        "timeout": 60.0,
+        "files": {"main.py": BOX, "shapes.py": SHAPES, "cards.py": CARDS},
+        "observe": ["GET /cards", "GET /openapi.json"],
+        "steps": [
+            {"name": "a field's length", "write": {"cards.py": changed(CARDS, ("length=20", "length=30"))}},
+            {
+                "name": "a column, which rows need",
+                "write": {
+                    "cards.py": changed(
+                        CARDS, ("length=20)", 'length=20)\n    kind = fields.CharField(max_length=9, default="plain")')
+                    )
+                },
+            },
+            {
+                "name": "a shape of models that were started",
+                "write": {"shapes.py": changed(SHAPES, ('"CardIn"', '"In"'))},
+            },
+            {"name": "a relation", "write": {"cards.py": changed(CARDS, ('"notes"', '"remarks"'))}},
+            {"name": "half done", "write": {"cards.py": changed(CARDS, ("models.Card", "models.Crd"))}},
+            {"name": "mended", "write": {"cards.py": CARDS, "shapes.py": SHAPES}},
+        ],
+    },
     {
         "id": "sqlalchemy-declarative",
         "requires": ["sqlalchemy"],
