@@ -138,8 +138,9 @@ class Places:
 
 def _repository(root: Path) -> str | None:
     """The top of the repository that a root is below; a home directory that is one holds more than the project."""
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 - Path.home() raises where there is none, as in a container
     for folder in (root, *root.parents):
-        if folder == Path.home():
+        if folder == home:
             return None
         if any((folder / name).exists() for name in REPOSITORY):
             return str(folder) if folder != root else None
