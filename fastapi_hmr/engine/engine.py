@@ -216,6 +216,7 @@ class Engine:
         functions = [name for patch in found for name in patch.functions]
         if not functions:
             return Unchanged("only comments, blank lines or positions changed")
+        self._tracker.process.renewed()
         names = ", ".join(functions[:3]) + (f" and {len(functions) - 3} more" if len(functions) > 3 else "")
         modules = tuple(record.name for path in effective for record in self.records.from_file(path))
         return Built(self.target, ReloadLevel.PATCH, f"only the body of {names} changed", modules)
@@ -231,6 +232,7 @@ class Engine:
             self._settled()
             del transaction
             if not first:
+                self._tracker.process.renewed()
                 self._garbage.dropped()
             if any(record.classes for record in self.records.values()):
                 gc.collect()  # the app asks for __subclasses__(): it must not see those of the last generation

@@ -27,6 +27,7 @@ class Process:
         self._probes: dict[str, Probe] = interpreter() if mechanisms.process else {}
         self._offers: list[Offer] = offers() if mechanisms.adapters else []
         self._linking: list[Adapter] = []
+        self._renewing: dict[str, Callable[[], None]] = {}
         self.adapted = frozenset(library for library, _ in self._offers)
         """Libraries that have an adapter."""
         self._mark: dict[str, Any] = {}
@@ -59,6 +60,15 @@ class Process:
                 except Exception:
                     logger.debug("could not forget what is in %s", adapter.library, exc_info=True)
 
+    def renewed(self) -> None:
+        """Code was replaced."""
+        self._adapt()
+        for library, renew in self._renewing.items():
+            try:
+                renew()
+            except Exception:
+                logger.debug("could not renew what is in %s", library, exc_info=True)
+
     def mark(self, only: Iterable[str] | None = None) -> None:
         """What happened until now is charged to nobody (any more); `only`: of what these probes see."""
         if only is None:
@@ -84,6 +94,8 @@ class Process:
             adapter = offer[1]()
             if adapter.links is not None:
                 self._linking.append(adapter)
+            if adapter.renew is not None:
+                self._renewing[adapter.library] = adapter.renew
             probe = adapter.probe()
             if probe is not None:
                 self._probes[adapter.library] = probe

@@ -49,6 +49,8 @@ class Adapter(NamedTuple):
     """Drop everything that belongs to modules which were imported before the engine was there."""
     links: Callable[[], Iterable[tuple[str, str]]] | None = None
     """(a, b): an object of module `a` changed one of `b`, at some time after their imports."""
+    renew: Callable[[], None] | None = None
+    """Drop results that code has computed which was replaced since, be it in place."""
 
 
 OURS = {
@@ -59,6 +61,7 @@ OURS = {
     "decimal": "decimal",
     "celery._state": "celery",
     "structlog": "structlog",
+    "fastapi_cache.backends.inmemory": "fastapi_cache",
     "tortoise.contrib.fastapi": "tortoise",
     "tortoise.models": "tortoise",
     "tortoise.contrib.pydantic.creator": "tortoise",

@@ -216,6 +216,39 @@ async def known():
 
 SHOWN = ["x-ratelimit-limit"]
 
+CACHED = """
+from contextlib import asynccontextmanager
+from fastapi import FastAPI
+from fastapi_cache import FastAPICache
+from fastapi_cache.backends.inmemory import InMemoryBackend
+from fastapi_cache.decorator import cache
+import prices
+
+@asynccontextmanager
+async def lifespan(app):
+    FastAPICache.init(InMemoryBackend())
+    yield
+
+app = FastAPI(lifespan=lifespan)
+
+@app.get("/price")
+@cache(expire=600)
+async def price():
+    return [prices.PRICE, 1]
+
+@app.get("/sum")
+@cache(expire=600)
+async def total():
+    return prices.total([1, 2])
+"""
+
+PRICES = """
+PRICE = 3
+
+def total(known):
+    return sum(known)
+"""
+
 SCENARIOS = [
     {
         "id": "strawberry-graphql",
@@ -311,6 +344,20 @@ SCENARIOS = [
                 "write": {"accounts/manager.py": changed(USERS, ("import User\n", "import Person\n"))},
             },
             {"name": "mended", "write": {"accounts/manager.py": changed(USERS, ("auth/login", "auth/jwt/login"))}},
+        ],
+    },
+    {
+        "id": "fastapi-cache",
+        "requires": ["fastapi_cache"],
+        "timeout": 60.0,
+        "files": {"main.py": CACHED, "prices.py": PRICES},
+        "observe": ["GET /price", "GET /price", "GET /sum"],
+        "steps": [
+            {"name": "a body", "write": {"main.py": changed(CACHED, ("PRICE, 1", "PRICE, 2"))}},
+            {"name": "what it calls", "write": {"prices.py": changed(PRICES, ("sum(known)", "max(known)"))}},
+            {"name": "a constant", "write": {"prices.py": changed(PRICES, ("PRICE = 3", "PRICE = 4"))}},
+            {"name": "half done", "write": {"prices.py": PRICES + "def ("}},
+            {"name": "mended", "write": {"prices.py": PRICES}},
         ],
     },
     {
