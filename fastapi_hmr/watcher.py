@@ -286,19 +286,17 @@ class Watcher:
             return []
         wanted, self._wanted = self._wanted, set()
         files = self._tree.follow(wanted)
-        if files is None:
-            return []
-        self._reopen()
-        return [FileChange("modified", file) for file in files if _modified(file) >= self._since]
+        return [] if files is None else self._begun(files)
 
     def _joined(self) -> list[FileChange]:
         """Begin to watch single files that were added; likewise."""
         new = self._added - self._files
-        if not new:
-            return []
         self._files |= new
+        return self._begun(new) if new else []
+
+    def _begun(self, files: Iterable[Path]) -> list[FileChange]:
         self._reopen()
-        return [FileChange("modified", file) for file in new if _modified(file) >= self._since]
+        return [FileChange("modified", file) for file in files if _modified(file) >= self._since]
 
     def _translate(self, news: set[tuple[int, str]]) -> list[FileChange]:
         """Events of the native core as changes of files; folders and links that came or went change what is watched."""

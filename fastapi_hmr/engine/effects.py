@@ -29,11 +29,13 @@ class Environ:
     def __init__(self) -> None:
         self.dirty = True
         """Set by the audit hook on os.putenv and os.unsetenv."""
+        self.heard = False
+        """Whether it listens yet: until then each look is at all of them."""
         self._last: dict[str, str] = {}
 
     def take(self) -> dict[str, str]:
         """All variables; the same object while nothing was set."""
-        if self.dirty:
+        if self.dirty or not self.heard:
             self.dirty = False
             self._last = dict(os.environ)
         return self._last

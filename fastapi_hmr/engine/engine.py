@@ -147,7 +147,7 @@ class Engine:
         if not effective and not self._worn:
             self._settled()
             return Unchanged(forgotten or "every file is as it was loaded", bool(stale))
-        nothing = self._nothing(effective)
+        everything = effective
         effective = self._without_bystanders(effective)
         patched = self._patch(effective) if effective and not self._worn else ""
         if not isinstance(patched, str):
@@ -164,7 +164,7 @@ class Engine:
             return await self._climb(plan, " and ".join(filter(None, (explain(plan) if plan.hit else "", WORN))))
         if not plan.names:
             self._settled()
-            return Unchanged(forgotten or nothing, bool(stale))
+            return Unchanged(forgotten or self._nothing(everything), bool(stale))
         return await self._climb(plan, f"{explain(plan)}{NOT_IN_PLACE}{patched}" if patched else explain(plan))
 
     def _nothing(self, effective: Iterable[Path]) -> str:

@@ -45,6 +45,12 @@ class Process:
             if isinstance(probe, Calls):
                 probe.close()
 
+    def environ_heard(self) -> None:
+        """From now on the audit hook sees each variable that is set."""
+        probe = self._probes.get("environ")
+        if isinstance(probe, Environ):
+            probe.heard = probe.dirty = True
+
     def environ_changed(self) -> None:
         """The audit hook saw a variable being set."""
         probe = self._probes.get("environ")

@@ -176,6 +176,7 @@ class Tracker:
 
     def _day(self) -> None:
         audit.take_up()
+        self.process.environ_heard()
         if self.tracks_here():
             self._listen()
 
@@ -282,21 +283,13 @@ class Tracker:
         self._hear(False)
         self.straight.stirred()
         try:
-            with self.process.library_import(self.stack[-1]), self._unheard():
+            with self.process.library_import(self.stack[-1]):
                 yield
         finally:
             self._importers = outer
             self.straight.stirred()
             self._listen()
             self.on_library()
-
-    @contextmanager
-    def _unheard(self) -> Iterator[None]:
-        try:
-            yield
-        finally:
-            if self.straight.dawn:  # nobody has said whether
-                self.process.environ_changed()
 
     def on_attempt(self, name: str, *, quietly: bool = False) -> None:
         """The import system looks for a module that is not loaded; quietly: no module depends on it yet."""

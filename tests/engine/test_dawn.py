@@ -171,3 +171,16 @@ def test_what_a_library_sets_is_not_taken_for_ours(tmp_path: Path, end: str) -> 
         main="import os\ntry:\n    import lib\nexcept ImportError: ...\nos.environ['SHOP'] = '1'\n",
     )
     assert found["effects"] == {"main": ["os.environ['SHOP']"]}
+
+
+def test_what_a_library_sets_before_it_imports_ours_is_not_that_modules(tmp_path: Path) -> None:
+    """The dawn ends within the import."""
+    found = start(
+        tmp_path,
+        lib="import os\nos.environ['LIB'] = '1'\nimport plugin\n",
+        main="import lib\n",
+        plugin="import os\nos.environ['SHOP'] = '1'\n",
+    )
+    effects = found["effects"]
+    assert isinstance(effects, dict)
+    assert effects["plugin"] == ["os.environ['SHOP']"]

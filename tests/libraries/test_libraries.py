@@ -23,8 +23,6 @@ def made() -> Iterator[Bench]:
 @pytest.mark.parametrize("name", sorted(SCENARIOS))
 def test_library_equals_cold(name: str, made: Bench) -> None:
     """After each edit the app answers as a cold start does, and each edit can be seen in what cold answers."""
-    for library in SCENARIOS[name]["requires"]:
-        pytest.importorskip(library)
     result = made.judge(SCENARIOS[name])
     assert result["ok"], f"{name} differs from cold:\n{explain(result)}"
     answers: list[Any] = [v["cold"].get("observed") or v["cold"]["error"] for v in result["verdicts"]]
