@@ -6,10 +6,11 @@ import sys
 import threading
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
+from contextvars import ContextVar
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any, Literal, NamedTuple
 
 from fastapi_hmr import audit, hot
@@ -25,6 +26,7 @@ _REMEDIES = {
 }
 _LIBRARIES = {"aiosqlite": "dispose of the engine, or close the connection, when the lifespan ends"}
 """Libraries that start a thread for each connection, and what ends it."""
+_CANCELLED = "cancelled now, as a restart would; let the lifespan do it when it ends"
 _OF_THE_LOOP = ("asyncio_", "AnyIO worker")
 """Names of threads that belong to the event loop, whoever made it need them."""
 
@@ -83,11 +85,13 @@ class _Site(NamedTuple):
 class Leaks:
     """Notes who makes threads, sockets and processes, and finds what outlived its generation; each place once.
 
-    `owns` says of a source file whether it is first-party. What third-party code makes by itself is not looked at.
+    `owns` says of a source file whether it is first-party, `in_request` is true in the context of a request. What
+    third-party code makes by itself is not looked at.
     """
 
-    def __init__(self, owns: Callable[[str], bool]) -> None:
-        self._owns = owns
+    def __init__(self, owns: Callable[[str], bool], in_request: ContextVar[bool]) -> None:
+        self._owns, self._in_request = owns, in_request
+        self._cancelled: Counter[Leak] = Counter()
         self._threads: weakref.WeakKeyDictionary[threading.Thread, _Site] = weakref.WeakKeyDictionary()
         self._sockets: dict[tuple[int, int], tuple[_Site, str, bool]] = {}
         self._commands: dict[_Command, _Site] = {}
@@ -121,20 +125,52 @@ class Leaks:
         found = Counter(
             leak for leaks in (self._tasks, self._live_threads, self._open_sockets, self._children) for leak in leaks()
         )
+        there = {leak.place for leak in found}
+        found.update({leak: count for leak, count in self._cancelled.items() if leak.place not in there})
+        self._cancelled.clear()
         new = {leak: count for leak, count in found.items() if leak.place not in self._reported}
         self._reported.update(leak.place for leak in new)
         return tuple(leak.line(count) for leak, count in new.items())
 
+    def of_starts(self) -> Iterator[asyncio.Task[Any]]:
+        """The tasks that apps have begun while they started and that still run first-party code."""
+        for task, site in self._running():
+            if site.kind == "startup" and not self._of_request(task):
+                yield task
+
+    def cancelled(self, tasks: Collection[asyncio.Task[Any]]) -> None:
+        """Such tasks are about to be cancelled, as they were left behind: to be told with the others."""
+        self._cancelled.update(
+            Leak("task", _called(task), site.owner, _CANCELLED) for task, site in self._running() if task in tasks
+        )
+
     def _tasks(self) -> Iterator[Leak]:
+        for task, site in self._running():
+            if site.over:
+                yield Leak("task", _called(task), site.owner)
+
+    def _running(self) -> Iterator[tuple[asyncio.Task[Any], _Site]]:
+        """The tasks that run first-party code for a generation and no kept value, and whose doing they are."""
         for task in asyncio.all_tasks():
             context = task.get_context()
-            coroutine: Any = task.get_coro()
-            frame = getattr(coroutine, "cr_frame", None)
-            if frame is None or born not in context or context.get(making) or not self._owns(frame.f_code.co_filename):
-                continue
-            site = _site(frame.f_code, frame.f_globals, *context[born])
-            if site.over:
-                yield Leak("task", f"task {task.get_name()!r}" if _named(task) else "a task", site.owner)
+            function = None if born not in context or context.get(making) else self._run_by(task)
+            if function is not None:
+                yield task, _site(*function, *context[born])
+
+    def _of_request(self, task: asyncio.Task[Any]) -> bool:
+        return task.get_context().get(self._in_request, False)
+
+    def _run_by(self, task: asyncio.Task[Any]) -> tuple[CodeType, dict[str, Any]] | None:
+        """The first-party function that a task runs, or that a library's calls now and then, as `repeat_every` does."""
+        frame: FrameType | None = getattr(task.get_coro(), "cr_frame", None)
+        if frame is None:
+            return None
+        if self._owns(frame.f_code.co_filename):
+            return frame.f_code, frame.f_globals
+        for value in () if self._of_request(task) else frame.f_locals.values():
+            if isinstance(value, FunctionType) and self._owns(value.__code__.co_filename):
+                return value.__code__, value.__globals__
+        return None
 
     def _live_threads(self) -> Iterator[Leak]:
         for thread in threading.enumerate():
@@ -229,8 +265,8 @@ def _site(code: CodeType, globals_: dict[str, Any], number: int, kind: Kind) -> 
     return _Site(name, module, weakref.ref(loaded) if current and loaded is not None else None, number, kind)
 
 
-def _named(task: asyncio.Task[Any]) -> bool:
-    return not task.get_name().startswith("Task-")
+def _called(task: asyncio.Task[Any]) -> str:
+    return "a task" if task.get_name().startswith("Task-") else f"task {task.get_name()!r}"
 
 
 def _inode(descriptor: int) -> int:

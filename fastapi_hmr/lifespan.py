@@ -5,7 +5,7 @@ import contextlib
 import contextvars
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Protocol
 
 from fastapi_hmr.exceptions import StartupFailed
@@ -34,6 +34,9 @@ class Starts(Protocol):
 
     def failed(self) -> None:
         """It did not come up."""
+
+    def ended(self) -> Collection[asyncio.Future[Any]]:
+        """It has shut down; returns what it had left running and has been told to end."""
 
     @property
     def bound(self) -> str | None:

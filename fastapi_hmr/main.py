@@ -100,7 +100,8 @@ class DevServer:
         self.engine = _engine(config.source, config.roots, self._before_attempt)
         self.preloaded = preloaded
         self.owns = self.engine.owns
-        self.leaks = Leaks(self.owns)
+        self.leaks = Leaks(self.owns, IN_REQUEST)
+        self.engine.starts.tasks, self.engine.starts.on_cancel = self.leaks.of_starts, self.leaks.cancelled
         self.written = Written()
         self.bind_host = config.uvicorn.get("host") or "127.0.0.1"
         self.engine.only_starts.update(filter(None, os.environ.pop(ONLY_STARTS_VARIABLE, "").split("\n")))

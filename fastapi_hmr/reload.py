@@ -270,7 +270,7 @@ class Reloader:
         self._hooks.ran()
 
     async def _anew(self, save: _Save) -> None:
-        """The way back to the version before, which has been shut down for the one between: it is made anew."""
+        """Run all modules: those that stay have seen a start, and the next on them is not as a cold start's."""
         self._engine.wear()
         await host.rollback()
         await self._settle(await self._apply(save), save)
@@ -295,17 +295,19 @@ class Reloader:
             await hidden(host.built(), save.context)
             generation = await self._replace(built, save)
         except StartupFailed as failure:
+            kept = set(self._engine.records).difference(built.modules)
             await self._step_back()
-            await self._failed(self._hooks.describe(failure.__cause__ or failure), save)
-            return
+            if kept:  # what those hold may have been started already: a cold start would not know that
+                return await self._anew(save)
+            return await self._failed(self._hooks.describe(failure.__cause__ or failure), save)
         if generation is None:  # a newer save is waiting: the edit stays pending and is built together with it
-            await self._step_back()
-            return
+            return await self._step_back()
         self._between = self._broken = False
         self._hooks.show(_reloaded(generation, built, save))
         self._tell([self._switch.not_carried] if self._switch.not_carried else [])
         self._tell(await host.commit(built.modules, carried=self._switch.carried))
         self._hooks.settled()
+        return None
 
     async def _step_back(self) -> None:
         self._engine.rollback()

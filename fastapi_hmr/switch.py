@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 GATE_S = 60.0
 """How long a request waits for a reload before it is answered with 503."""
-
+LEFT_S = 0.1
+"""How long what an app has left running may take to end before the next starts."""
 
 type Rendered = tuple[int, list[tuple[bytes, bytes]], bytes]
 type Render = Callable[[Scope, ErrorReport, int], Rendered]
@@ -238,6 +239,9 @@ class Switch:
         if not old.lifespan.idle:
             await old.drain(self._drain_timeout)
             await old.lifespan.shutdown()
+            left = () if self._starts is None else self._starts.ended()
+            if left:
+                await asyncio.wait(left, timeout=LEFT_S)
 
     def _let_go(self, old: Generation, *, carried: bool = False) -> None:
         task = hidden(self._leave(old, carried=carried))

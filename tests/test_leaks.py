@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from fastapi_hmr import hot
+from fastapi_hmr.generation import IN_REQUEST
 from fastapi_hmr.leaks import Leaks
 from fastapi_hmr.touched import Touched
 from tests.generations import Generations, generations
@@ -26,7 +27,7 @@ class Life:
 
     def __init__(self, modules: Generations) -> None:
         self.modules, self.project = modules, modules.project
-        self.leaks = Leaks(modules.owns)
+        self.leaks = Leaks(modules.owns, IN_REQUEST)
         hot.host.open(
             record=lambda factory, name: Touched(modules.owns).about(factory, name),
             report=lambda text, error: pytest.fail(f"{text}: {error!r}"),

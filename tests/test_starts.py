@@ -1,5 +1,6 @@
 """What an app's start does to libraries goes when the next start begins: real processes, compared with a cold start."""
 
+import os
 import re
 
 import pytest
@@ -274,3 +275,162 @@ def test_listeners_of_a_start_go_with_it(project: Project, serve: Serve) -> None
     for value in (2, 3):
         project["settings.py"] = f"VALUE = {value}\n"
         server.wait_for("/", [value])
+
+
+CONNECTED = """
+started = []
+
+def start():
+    if started:
+        raise RuntimeError("already started")
+    started.append(1)
+"""
+CONNECTING = """
+from contextlib import asynccontextmanager
+from fastapi import FastAPI
+import connection
+
+TITLE = "one"
+
+@asynccontextmanager
+async def lifespan(app):
+    connection.start()
+    if TITLE == "broken":
+        raise OSError("no start with this title")
+    yield
+
+app = FastAPI(lifespan=lifespan)
+
+@app.get("/")
+def root():
+    return [TITLE, connection.started]
+"""
+
+
+def test_a_start_that_kept_modules_refuse_is_made_with_new_ones(project: Project, serve: Serve) -> None:
+    """A client that can be started once is kept, and started again: a cold start would have a new one."""
+    project["connection.py"], project["main.py"] = CONNECTED, CONNECTING
+    server = serve("main:app")
+    server.wait_for("/", ["one", [1]])
+    for title in ("two", "three"):
+        project["main.py"] = CONNECTING.replace("one", title)
+        server.wait_for("/", [title, [1]])
+        assert AGAIN in server.wait_for_line("reload  update ")
+        server.lines.clear()
+    project["main.py"] = CONNECTING.replace("one", "broken")
+    line = server.wait_for_line("reload  failed ")
+    assert "no start with this title" in line
+    project["main.py"] = CONNECTING.replace("one", "four")
+    server.wait_for("/", ["four", [1]])
+    assert len([line for line in server.lines if "failed" in line]) == 1
+
+
+TICKING = """
+import asyncio
+from contextlib import asynccontextmanager
+from fastapi import FastAPI
+import kept
+from fastapi_hmr import hot
+from repeating import repeat
+
+TITLE = "one"
+
+async def poll():
+    while True:
+        kept.ticks.append(f"poll {TITLE}")
+        await asyncio.sleep(0.02)
+
+async def report():
+    kept.ticks.append(f"report {TITLE}")
+
+async def finish():
+    await asyncio.sleep(1)
+    kept.finished.append(TITLE)
+
+@asynccontextmanager
+async def lifespan(app):
+    tasks = [asyncio.create_task(poll(), name="poller"), asyncio.create_task(repeat(report))]
+    kept.start()
+    await hot.keep("made", kept.make)
+    if TITLE == "broken":
+        raise OSError("no start with this title")
+    yield
+
+app = FastAPI(lifespan=lifespan)
+
+@app.get("/")
+def root():
+    return TITLE
+
+@app.get("/ticks")
+async def ticks():
+    kept.ticks.clear()
+    await asyncio.sleep(0.2)
+    return sorted(set(kept.ticks))
+
+@app.post("/finish")
+async def start_to_finish():
+    asyncio.create_task(finish())
+
+@app.get("/finished")
+def finished():
+    return kept.finished
+"""
+KEEPING = """
+import asyncio
+
+ticks, finished, task = [], [], None
+
+async def keep():
+    while True:
+        ticks.append("kept")
+        await asyncio.sleep(0.02)
+
+def start():
+    global task
+    if task is None:
+        task = asyncio.create_task(keep())
+
+async def run():
+    while True:
+        ticks.append("made")
+        await asyncio.sleep(0.02)
+
+async def make():
+    return [asyncio.create_task(run())]
+"""
+REPEATING = """
+import asyncio
+
+async def repeat(function):
+    while True:
+        await function()
+        await asyncio.sleep(0.02)
+"""
+
+
+def test_tasks_that_a_start_leaves_running_end_with_its_app(
+    project: Project, serve: Serve, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """As with a process: not a request's task, nor one that a kept module holds and would not make again."""
+    library = tmp_path_factory.mktemp("libraries")
+    Project(library)["repeating.py"] = REPEATING
+    project["kept.py"], project["main.py"] = KEEPING, TICKING
+    path = os.pathsep.join(filter(None, (str(library), os.environ.get("PYTHONPATH"))))
+    server = serve("main:app", "--no-access-log", PYTHONPATH=path)
+    server.wait_for("/ticks", ["kept", "made", "poll one", "report one"])
+    server.post("/finish")
+    project["main.py"] = TICKING.replace('"one"', '"two"')
+    server.wait_for("/", "two")
+    server.wait_for("/ticks", ["kept", "made", "poll two", "report two"])
+    server.wait_for("/finished", ["one"])
+    assert "cancelled now" in server.wait_for_line(r"left behind: task 'poller', running poll\(\) in main\.py")
+    assert "cancelled now" in server.wait_for_line(r"left behind: a task, running report\(\) in main\.py")
+    project["main.py"] = TICKING.replace('"one"', '"broken"')
+    server.wait_for_line("no start with this title")
+    server.wait_for("/", "two")
+    server.wait_for("/ticks", ["kept", "made", "poll two", "report two"])
+    project["main.py"] = TICKING.replace('"one"', '"three"')
+    server.wait_for("/", "three")
+    server.wait_for("/ticks", ["kept", "made", "poll three", "report three"])
+    assert server.interrupt() == 0

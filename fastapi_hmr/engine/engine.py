@@ -14,7 +14,7 @@ from fastapi_hmr.engine.outcome import Broken, Built, NeedsRestart, Outcome, Ove
 from fastapi_hmr.engine.patching import Patching
 from fastapi_hmr.engine.places import Places, real
 from fastapi_hmr.engine.probe import Probe
-from fastapi_hmr.engine.record import FILE, Records
+from fastapi_hmr.engine.record import FILE, Record, Records
 from fastapi_hmr.engine.routes import Routes
 from fastapi_hmr.engine.starts import Starts
 from fastapi_hmr.engine.tracking import Tracker
@@ -77,6 +77,7 @@ class Engine:
         if self._patching is not None:
             self._tracker.on_code = self._patching.watch
         self.starts = Starts(self._tracker.process, self.records)
+        self.starts.good = self._good
         self._finder = Finder(self._tracker)
         self._hook = ImportHook(self._tracker)
         self._garbage = Garbage()
@@ -160,8 +161,9 @@ class Engine:
         except OnlyNewProcess as decision:
             return await self._new_process(str(decision))
         if self._worn:
+            why = f"{explain(plan)}{NOT_IN_PLACE}{WORN}" if plan.hit else WORN
             plan.names |= set(self.records)
-            return await self._climb(plan, " and ".join(filter(None, (explain(plan) if plan.hit else "", WORN))))
+            return await self._climb(plan, why)
         if not plan.names:
             self._settled()
             return Unchanged(forgotten or self._nothing(everything), bool(stale))
@@ -315,6 +317,9 @@ class Engine:
         """Where nothing could be served so far, the file to mend may be one that nobody imported but us."""
         if self.target is None:
             self._tracker.attempts.add(self._module)
+
+    def _good(self) -> Iterable[Record]:
+        return self.records.values() if self._transaction is None else self._transaction.before
 
     def _started(self) -> None:
         if self._patching is not None:

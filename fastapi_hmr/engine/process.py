@@ -9,7 +9,7 @@ from sys import modules
 from typing import Any
 
 from fastapi_hmr.engine.adapters import Adapter, Offer, Owned, offers
-from fastapi_hmr.engine.effects import Calls, Environ, Probe
+from fastapi_hmr.engine.effects import Environ, Probe
 from fastapi_hmr.engine.interpreter import interpreter
 from fastapi_hmr.engine.mechanisms import Mechanisms
 from fastapi_hmr.engine.record import Effect, Record, nothing
@@ -42,8 +42,7 @@ class Process:
     def close(self) -> None:
         """Take the interceptors out."""
         for probe in self._probes.values():
-            if isinstance(probe, Calls):
-                probe.close()
+            getattr(probe, "close", nothing)()
 
     def environ_heard(self) -> None:
         """From now on the audit hook sees each variable that is set."""

@@ -41,6 +41,7 @@ class Effect:
         finish: Callable[[], None] = nothing,
         thing: Any = None,
         by: str | None = None,
+        carries: bool = False,
     ) -> None:
         self.what = what
         """For people: `os.environ`, `a handler of logger 'shop'`."""
@@ -68,6 +69,8 @@ class Effect:
         """What was registered, where somebody may hold it and rely on its being there."""
         self.by = by
         """The module that asked for it, where that is known."""
+        self.carries = carries
+        """Where an app's start did it, it goes on with a lifespan that does."""
         self.probe = ""
         """Who saw it, where it was a probe."""
         self.serial = 0

@@ -1,11 +1,12 @@
 """Starts: what the start of an app did to libraries, from the building of its middleware on, undone before the next."""
 
+import asyncio
 import gc
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from fastapi_hmr.engine.process import Process, attempt
-from fastapi_hmr.engine.record import Effect, Records
+from fastapi_hmr.engine.record import Effect, Record, Records
 
 _FOLLOWED = (dict, list, set, frozenset, tuple)
 
@@ -23,6 +24,13 @@ class Starts:
         self._undone: list[Effect] = []
         self._mark: dict[str, Any] | None = None
         self._starting = False
+        self.tasks: Callable[[], Iterable[asyncio.Task[Any]]] = tuple
+        """The tasks that starts have begun, which run first-party code and have not ended."""
+        self.on_cancel: Callable[[list[asyncio.Task[Any]]], None] = lambda _tasks: None
+        """Called with those of them that are about to be cancelled because they were left behind."""
+        self.good: Callable[[], Iterable[Record]] = records.values
+        """The modules of the last good version, which may have to start again."""
+        self._older: list[asyncio.Task[Any]] = []
 
     def begin(self) -> None:
         """An app is about to start: undo what the last start did, the last first."""
@@ -34,7 +42,15 @@ class Starts:
         for effect in reversed(self._undone):
             attempt(effect.undo, effect)
         self._mark = self._process.libraries()
+        self._older = list(self.tasks())
         self._starting = True
+
+    def ended(self) -> list[asyncio.Task[Any]]:
+        """The app has shut down: cancel the tasks that it left running, as the end of a process does; returns them.
+
+        Unless a module still holds one: `if task is None: task = create_task(poll())` makes no other.
+        """
+        return self._leave_behind(self.tasks(), {*self._records.values(), *self.good()})
 
     def succeeded(self) -> None:
         """It is up: what it did is known, and what the last start did is gone for good.
@@ -44,10 +60,13 @@ class Starts:
         self._starting = False
         undone, self._undone = self._undone, []
         new = self._since()
-        held = self._held([effect for effect in undone if effect.thing is not None])
+        things = self._held((effect.thing for effect in undone if effect.thing is not None), self._records.values())
+        held = [effect for effect in undone if any(effect.thing is thing for thing in things)]
         for effect in undone:
             attempt(effect.redo if effect in held else effect.finish, effect)
         self._done += [*held, *new]
+        self._leave_behind(self._older, self._records.values())
+        self._older = []
         self.modules_ran()
 
     def failed(self) -> None:
@@ -59,6 +78,10 @@ class Starts:
         for effect in undone:
             attempt(effect.redo, effect)
         self._done += undone
+        own = [task for task in self.tasks() if task not in self._older]
+        for task in self._unheld(own, self.good()):
+            task.cancel()
+        self._older = []
         self.modules_ran()
 
     def modules_run(self) -> None:
@@ -73,8 +96,20 @@ class Starts:
     @property
     def bound(self) -> str | None:
         """Why what the app started can't go on for another app; None where it can."""
-        done = [effect.what for effect in self._done if self._is_ours(effect)]
+        done = [effect.what for effect in self._done if self._is_ours(effect) and not effect.carries]
         return f"the start left behind: {', '.join(done[:3])}" if done else None
+
+    def _leave_behind(self, tasks: Iterable[asyncio.Task[Any]], holders: Iterable[Record]) -> list[asyncio.Task[Any]]:
+        left = self._unheld(tasks, holders)
+        self.on_cancel(left)
+        for task in left:
+            task.cancel()
+        return left
+
+    def _unheld(self, tasks: Iterable[asyncio.Task[Any]], holders: Iterable[Record]) -> list[asyncio.Task[Any]]:
+        running = [task for task in tasks if not (task.done() or task.cancelling())]
+        held = self._held(running, holders)
+        return [task for task in running if task not in held]
 
     def _since(self) -> list[Effect]:
         mark, self._mark = self._mark, None
@@ -84,12 +119,13 @@ class Starts:
         """What a library did by itself it may take for done: OpenTelemetry instruments an engine once."""
         return effect.by is None or effect.by in self._records
 
-    def _held(self, effects: list[Effect]) -> list[Effect]:
-        """Those whose thing is a global of a module, or in a container or an object of ours that is one."""
-        if not effects:
+    def _held(self, things: Iterable[Any], holders: Iterable[Record]) -> list[Any]:
+        """Those that are a global of one of these modules, or in a container or an object of ours that is one."""
+        things = list(things)
+        if not things:
             return []
-        found = {id(value) for record in self._records.values() for value in self._values(record.globals.values())}
-        return [effect for effect in effects if id(effect.thing) in found]
+        found = {id(value) for record in holders for value in self._values(record.globals.values())}
+        return [thing for thing in things if id(thing) in found]
 
     def _values(self, values: Iterable[Any]) -> Iterable[Any]:
         for value in list(values):

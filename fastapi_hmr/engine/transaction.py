@@ -3,7 +3,7 @@
 import functools
 import sys
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -56,6 +56,11 @@ class Transaction:
         """The names that ran, in order."""
         tracker.course.begin()
         tracker.influence.begin()
+
+    @property
+    def before(self) -> Collection[Record]:
+        """The modules that are there again after a rollback."""
+        return self._before.values()
 
     def run(self, names: set[str], namespaces: Iterable[str] = ()) -> object:
         """Run `names` and the entry again, and whatever proves affected by that; the new target."""

@@ -61,6 +61,7 @@ OURS = {
     "decimal": "decimal",
     "celery._state": "celery",
     "structlog": "structlog",
+    "apscheduler.schedulers.base": "apscheduler",
     "fastapi_cache.backends.inmemory": "fastapi_cache",
     "tortoise.contrib.fastapi": "tortoise",
     "tortoise.models": "tortoise",
