@@ -11,6 +11,7 @@ type Message = dict[str, Any]
 type Receive = Callable[[], Awaitable[Message]]
 type Send = Callable[[Message], Awaitable[None]]
 type ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+type MakeExchange = Callable[[Scope, Receive, Send], "Exchange"]
 
 RESTART = 1012
 """The WebSocket close code for "the service restarts": clients that reconnect do so on it."""
@@ -102,11 +103,15 @@ class Exchange:
             kind = message["type"]
             if kind == "http.response.start":
                 self._started, self._start = True, message
-                return self._send(message)
+                return self._send(self._head(message))
             if kind == "http.response.body" and not message.get("more_body", False):
                 self.complete, self._start = True, None  # what may still run is a background task
                 return self._send(message)
         return self._send_in_turn(message)
+
+    def _head(self, message: Message) -> Message:
+        """The head of a response, as the client is to get it."""
+        return message
 
     async def _send_in_turn(self, message: Message) -> None:
         """All that is not the head or the end of an ordinary answer."""
@@ -118,7 +123,7 @@ class Exchange:
                 raise ConnectionResetError("the connection was closed by a reload")
             return
         self._note(message)
-        await self._send(message)
+        await self._send(self._head(message) if message["type"] == "http.response.start" else message)
         if self.retired and self.endless:  # it began after all others of its generation were ended
             await self.end()
             asyncio.get_running_loop().call_soon(self.cancel)
@@ -192,6 +197,9 @@ class Exchange:
             if self.done:
                 self._ended.set_result(None)
         return self._ended
+
+    def failed(self, error: BaseException) -> None:
+        """The handler has raised, and not because of its end."""
 
     def finish(self) -> None:
         """The handler is over."""

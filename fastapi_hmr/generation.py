@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from fastapi_hmr.exchange import ASGIApp, Exchange, Kind, Receive, Scope, Send
+from fastapi_hmr.exchange import ASGIApp, Exchange, Kind, MakeExchange, Receive, Scope, Send
 from fastapi_hmr.lifespan import Lifespan
 
 DRAIN_S = 2.0
@@ -65,16 +65,24 @@ def _globals(module: object) -> list[object]:
 class Generation:
     """An app being served: calls it, knows what is in flight, and can be retired."""
 
-    def __init__(self, app: ASGIApp, lifespan: Lifespan, start: Start, variables: Variables) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        lifespan: Lifespan,
+        start: Start,
+        variables: Variables,
+        exchange: MakeExchange = Exchange,
+    ) -> None:
         """`variables`: what the app's modules set while being imported; requests see it, as under uvicorn."""
         self.app, self.lifespan, self.start, self.variables = app, lifespan, start, variables
+        self._exchange = exchange
         self.ending = False  # the server is: a request that is cancelled then is nobody's error
         self._exchanges: set[Exchange] = set()
         self._goodbyes: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request or WebSocket."""
-        exchange = Exchange(scope, receive, send)
+        exchange = self._exchange(scope, receive, send)
         scope["state"] = self.lifespan.state.copy()
         if not IN_REQUEST.get():  # uvicorn was told to give each request an empty context
             IN_REQUEST.set(True)
@@ -87,8 +95,9 @@ class Generation:
             if not (exchange.cut or self.ending):
                 raise
             await exchange.end()
-        except BaseException:
+        except BaseException as error:
             if not exchange.cut:
+                exchange.failed(error)
                 raise
         finally:
             exchange.finish()

@@ -158,6 +158,7 @@ class DevServer:
                 notice=self.terminal.notice,
                 audit=audit,
             )
+            self.switch.exchange = self.browser.exchange
         options = dict(self.config.uvicorn)
         if self.config.interface == "wsgi":
             options["ws"] = "none"  # as uvicorn does: a WSGI app has no WebSockets

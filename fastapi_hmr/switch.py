@@ -11,7 +11,7 @@ from inspect import markcoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 from fastapi_hmr.exceptions import StartupFailed
-from fastapi_hmr.exchange import ASGIApp, Receive, Scope, Send
+from fastapi_hmr.exchange import ASGIApp, Exchange, MakeExchange, Receive, Scope, Send
 from fastapi_hmr.generation import DRAIN_S, Generation, Start, Variables, imported
 from fastapi_hmr.interface import adapt
 from fastapi_hmr.interop import Threads, is_starlette, rebuild_middleware, reset_globals, signal_fastapi_reloader
@@ -59,6 +59,8 @@ class Switch:
         self._gate_timeout, self._drain_timeout = gate_timeout, drain_timeout
         self._keep, self._starts, self._patience = keep, starts, patience
         self._carries: weakref.WeakKeyDictionary[Lifespan, Carry] = weakref.WeakKeyDictionary()
+        self.exchange: MakeExchange = Exchange
+        """Makes each request's exchange."""
         self.carried = False
         """Whether the last `replace` let the lifespan go on."""
         self.not_carried: str | None = None
@@ -179,7 +181,7 @@ class Switch:
         _tell(app, start)
         self._threads.renew()
         reset_globals()
-        self._current = Generation(adapt(app, self._interface), old.lifespan, start, self._imported())
+        self._current = Generation(adapt(app, self._interface), old.lifespan, start, self._imported(), self.exchange)
         self.generation, self.carried = start.generation, True
         self._let_go(old, carried=True)
         return True
@@ -297,7 +299,7 @@ class Switch:
         reset_globals()
         if carry is not None:
             self._carries[lifespan] = carry
-        return Generation(app, lifespan, start, variables)
+        return Generation(app, lifespan, start, variables, self.exchange)
 
     def _must_answer(self, app: Any) -> bool:
         """Whether an app has a lifespan for sure: the version before had; or it could not even build its middleware."""

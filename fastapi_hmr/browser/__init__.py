@@ -10,10 +10,10 @@ from typing import Any
 from fastapi_hmr.browser.channel import Payload
 from fastapi_hmr.browser.editor import editor_url
 from fastapi_hmr.browser.guard import Hosts
-from fastapi_hmr.browser.inject import Receive, Responder, Scope, Send, prepare, request_refusal, revalidate
+from fastapi_hmr.browser.inject import Receive, Responder, Scope, Send, prepare, request_refusal
 from fastapi_hmr.browser.pages import as_payload, exception_page
 from fastapi_hmr.browser.routes import PREFIX, Routes, version
-from fastapi_hmr.browser.usage import Answer, Audit, Usage
+from fastapi_hmr.browser.usage import Audit, Usage, answers
 from fastapi_hmr.events import AssetsChanged, Event, Reloaded, ReloadFailed
 from fastapi_hmr.tracebacks import ErrorReport
 from fastapi_hmr.tracebacks import report as describe
@@ -46,6 +46,8 @@ class BrowserMiddleware:
         self._hosts = Hosts(bind_host, allowed_hosts)
         self._routes = Routes(self._hosts, greeting=self._greeting, current_id=self._id)
         self._usage = Usage(self._roots, audit)
+        self.exchange = answers(self._usage, self._on_raised)
+        """Makes the exchange of each request that the app is to answer."""
         self._noticed: set[str] = set()
         self._serial = 0  # assets that need a reload of the page
         self._swap = 0  # assets that don't
@@ -65,7 +67,7 @@ class BrowserMiddleware:
             return self._app(scope, receive, send)
         if request_refusal(scope) is None and self._hosts.trusts(scope):
             return self._navigate(scope, receive, send)
-        return self._pass(scope, receive, send)
+        return self._app(scope, receive, send)
 
     async def _navigate(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange: dict[str, Any] = {}
@@ -75,8 +77,7 @@ class BrowserMiddleware:
             return self._tag(scope, exchange, nonce, now=now)
 
         sure = any(name.lower() == b"sec-fetch-mode" for name, _ in scope["headers"])
-        used = Answer(self._usage, scope["path"], send)
-        responder = Responder(used.send, tag=tag, render=self._error_page, notice=self._notice_once, sure=sure)
+        responder = Responder(send, tag=tag, render=self._error_page, notice=self._notice_once, sure=sure)
         try:
             await self._app(prepare(scope), receive, responder.send)
         except Exception as error:
@@ -84,23 +85,9 @@ class BrowserMiddleware:
             raise
         else:
             await responder.finish()
-        finally:
-            used.settle(page=True)
-
-    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the app answer what is no page; what it raises is kept for the pages that may have asked."""
-        used = Answer(self._usage, scope["path"], send, revalidate)
-        try:
-            await self._app(scope, receive, used.send)
-        except Exception as error:
-            if type(error).__name__ != "ClientDisconnect":  # starlette's, when the browser goes: nobody's mistake
-                self._on_raised(error, scope)
-            raise
-        finally:
-            if used.files:
-                used.settle(page=False)
 
     def _on_raised(self, error: Exception, scope: Scope) -> None:
+        """What is no page's answer is kept for the pages that may have asked."""
         where = f"while answering {scope['method']} {scope['path']}"
         raised = {**as_payload(describe(error, roots=self._roots), self._editor), "note": where}
         if raised != self._raised:  # a page that polls would hear of it again and again

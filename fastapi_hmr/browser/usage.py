@@ -2,20 +2,20 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Protocol
 
-from fastapi_hmr.browser.headers import RawHeaders, first
+from fastapi_hmr.browser.headers import first
+from fastapi_hmr.browser.inject import Responder, revalidate
+from fastapi_hmr.exchange import Exchange, Message, Receive, Scope, Send
 from fastapi_hmr.tracebacks import here
 
 MAX_URLS = 50
 """A file that goes into more answers than this is taken for one that any page may use."""
 
-type Message = Any
-type Send = Callable[[Message], Awaitable[None]]
-type Change = Callable[[RawHeaders], RawHeaders]
+type OnError = Callable[[Exception, Scope], None]
 type Listener = Callable[[tuple[Any, ...]], None]
 
 
@@ -32,16 +32,23 @@ class Audit(Protocol):
 _current: ContextVar["Answer | None"] = ContextVar("fastapi_hmr_answer", default=None)
 
 
-class Answer:
-    """One answer being made: what is opened for it, by its own task or by a worker thread on its behalf."""
+class Answer(Exchange):
+    """One answer being made: what is opened for it, by its own task or by a worker thread on its behalf.
 
-    __slots__ = ("_change", "_path", "_send", "_usage", "files")
+    An exchange of the server itself, not a layer around it: with each request a layer takes as long as all the rest.
+    """
 
-    def __init__(self, usage: "Usage", path: str, send: Send, change: Change | None = None) -> None:
-        """From now on, watch what this context opens for the answer to this path. `change` is for its headers."""
-        self._usage, self._path, self._send, self._change = usage, path, send, change
-        self.files: set[str] | None = None
-        _current.set(self)
+    usage: "Usage"
+    on_error: OnError
+    """Hears what was raised in answer to no navigation."""
+    files: set[str] | None = None
+    _headers: list[tuple[bytes, bytes]] | None = None
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """From now on, watch what this context opens."""
+        Exchange.__init__(self, scope, receive, send)
+        if not self._socket:
+            _current.set(self)
 
     def open(self, file: str) -> None:
         """Note a file."""
@@ -49,24 +56,44 @@ class Answer:
             self.files = set()
         self.files.add(file)
 
-    def send(self, message: Message) -> Awaitable[None]:
-        """Pass a message on; the answer's head tells what its files are: of a page, or loaded by pages."""
-        if message["type"] == "http.response.start":
-            headers = message.get("headers", ())
-            if not isinstance(headers, list):  # it may be one that can be gone through only once
-                headers = list(headers)
-                message = {**message, "headers": headers}
-            if self.files:
-                self.settle(page=first(headers, b"content-type").startswith(b"text/html"))
-            if self._change is not None and (changed := self._change(headers)) is not headers:
-                message = {**message, "headers": changed}
-        return self._send(message)
+    def _head(self, message: Message) -> Message:
+        headers = message.get("headers", ())
+        if not isinstance(headers, list):  # it may be one that can be gone through only once
+            headers = list(headers)
+            message = {**message, "headers": headers}
+        self._headers = headers
+        if self.files:
+            self._settle()
+        changed = revalidate(headers)
+        return message if changed is headers or self._is_navigation() else {**message, "headers": changed}
 
-    def settle(self, *, page: bool) -> None:
-        """Say what the answer is: a page, which renders templates, or something that pages load by its URL."""
+    def failed(self, error: BaseException) -> None:
+        """A page that asked for it may want to know; of a navigation it is the answer."""
+        gone = type(error).__name__ == "ClientDisconnect"  # starlette's, when the browser goes: nobody's mistake
+        if isinstance(error, Exception) and not (gone or self._socket or self._is_navigation()):
+            type(self).on_error(error, self._scope)
+
+    def finish(self) -> None:
+        """What was opened after its head belongs to it too."""
+        Exchange.finish(self)
+        if self.files:
+            self._settle()
+
+    def _is_navigation(self) -> bool:
+        """Whether the answer is about to become a page's document, by another hand."""
+        return isinstance(getattr(self._send, "__self__", None), Responder)
+
+    def _settle(self) -> None:
+        """Say what it is: a page, which renders templates, or something that pages load by its URL."""
         files, self.files = self.files, None
+        page = first(self._headers or (), b"content-type").startswith(b"text/html")
         for file in files or ():
-            self._usage.note(file, None if page else self._path)
+            self.usage.note(file, None if page else self._scope["path"])
+
+
+def answers(usage: "Usage", on_error: OnError) -> type[Answer]:
+    """The kind that tells these two: to tell each of them takes longer than all that it does."""
+    return type("Answer", (Answer,), {"usage": usage, "on_error": staticmethod(on_error)})
 
 
 class Usage:

@@ -1,12 +1,13 @@
 """Drives the middleware as ASGI, without a server: one request, every message of the answer."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi_hmr.browser import BrowserMiddleware
 from fastapi_hmr.browser.routes import version
+from fastapi_hmr.exchange import Exchange, MakeExchange
 
 NAVIGATION = {"sec-fetch-mode": "navigate", "sec-fetch-site": "none", "accept": "text/html"}
 TAG = f'<script src="/__fastapi_hmr__/client.js?v={version()}" data-id="boot.1.0" data-token="'.encode()
@@ -58,6 +59,33 @@ def scope_of(
     }  # fmt: skip
 
 
+class Served:
+    """Has the place of the server's switch: gives each request its exchange."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+        self.exchange: MakeExchange = Exchange
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request."""
+        exchange = self.exchange(scope, receive, send)
+        try:
+            await self.app(scope, exchange.receive, exchange.send)
+        except BaseException as error:
+            exchange.failed(error)
+            raise
+        finally:
+            exchange.finish()
+
+
+def around(app: Any, *, generation: Callable[[], str] = lambda: "boot.1", **options: Any) -> BrowserMiddleware:
+    """The middleware around an app, as the server has it."""
+    served = Served(app)
+    middleware = BrowserMiddleware(served, generation=generation, **options)
+    served.exchange = middleware.exchange
+    return middleware
+
+
 def ask(
     chunks: Iterable[bytes] = (b"<!doctype html><html><head></head></html>",),
     *,
@@ -90,7 +118,7 @@ def ask(
     async def send(message: dict[str, Any]) -> None:
         answer.messages.append(message)
 
-    middleware = BrowserMiddleware(app, generation=lambda: "boot.1", bind_host=bind_host, notice=answer.notices.append)
+    middleware = around(app, bind_host=bind_host, notice=answer.notices.append)
     try:
         asyncio.run(middleware(scope or scope_of(), receive, send))  # type: ignore[arg-type]  # a plain dict will do
     except Exception as error:

@@ -14,9 +14,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from fastapi_hmr import audit
-from fastapi_hmr.browser import BrowserMiddleware
 from fastapi_hmr.events import AssetsChanged, Event, Reloaded, ReloadFailed, ReloadLevel
 from fastapi_hmr.tracebacks import ErrorReport, Frame, SourceLine
+from tests.browser.asgi import around
 from tests.utils import free_port, wait_until
 
 type Page = Callable[[Request], Response | str]
@@ -85,7 +85,7 @@ class Site:
     def start(self) -> None:
         """Listen; returns when connections are accepted."""
         self.boot = next(_boots)
-        self.middleware = BrowserMiddleware(
+        self.middleware = around(
             self._answer, generation=lambda: self.generation, notice=self.notices.append, **self._options
         )
         config = uvicorn.Config(  # ws: what new versions of uvicorn take by themselves; the older one warns

@@ -2,8 +2,7 @@
 
 import pytest
 
-from fastapi_hmr.browser import BrowserMiddleware
-from tests.browser.asgi import NAVIGATION, TAG, ask, scope_of
+from tests.browser.asgi import NAVIGATION, TAG, around, ask, scope_of
 
 PAGE = b"<!doctype html>\n<html><head><title>t</title></head><body>x</body></html>"
 
@@ -318,6 +317,6 @@ async def test_unknown_messages_pass() -> None:
     async def receive() -> dict[str, object]:
         return {}
 
-    middleware = BrowserMiddleware(app, generation=lambda: "boot.1", bind_host="", notice=print)
+    middleware = around(app, bind_host="", notice=print)
     await middleware(scope_of(), receive, send)
     assert sent == [{"type": "http.response.debug", "info": {}}]

@@ -16,6 +16,24 @@ async def _discard(_message: object) -> None:
     """For answers that nobody gets."""
 
 
+async def _receive() -> dict[str, Any]:
+    return {}
+
+
+class Made(Answer):
+    """An answer to this path that is being made."""
+
+    def __init__(self, usage: Usage, path: str, send: Any = _discard) -> None:
+        super().__init__({"type": "http", "path": path}, _receive, send)
+        self.usage = usage
+
+    def over(self, *, page: bool) -> None:
+        """It has been sent."""
+        kind = b"text/html" if page else b"text/javascript"
+        self._head({"type": "http.response.start", "headers": [(b"content-type", kind)]})
+        self.finish()
+
+
 @pytest.fixture
 def usage(tmp_path: Path) -> Iterator[Usage]:
     """What is seen below a folder with one file."""
@@ -25,51 +43,51 @@ def usage(tmp_path: Path) -> Iterator[Usage]:
     usage.close()
 
 
-def test_file_opened_for_an_answer_has_its_path(usage: Usage, tmp_path: Path) -> None:
+async def test_file_opened_for_an_answer_has_its_path(usage: Usage, tmp_path: Path) -> None:
     """A script that pages load by its URL."""
-    answer = Answer(usage, "/static/a.js", _discard)
+    answer = Made(usage, "/static/a.js")
     (tmp_path / "a.js").read_text()
-    answer.settle(page=False)
+    answer.over(page=False)
     assert usage.urls(tmp_path / "a.js") == ["/static/a.js"]
     assert not usage.in_page(tmp_path / "a.js")
 
 
-def test_file_of_a_page_may_be_in_any_page(usage: Usage, tmp_path: Path) -> None:
+async def test_file_of_a_page_may_be_in_any_page(usage: Usage, tmp_path: Path) -> None:
     """Template engines open a file once and render it for many."""
     for page in (True, False):
-        answer = Answer(usage, "/", _discard)
+        answer = Made(usage, "/")
         (tmp_path / "a.js").read_text()
-        answer.settle(page=page)
+        answer.over(page=page)
     assert usage.in_page(tmp_path / "a.js")
     assert usage.urls(tmp_path / "a.js") is None
 
 
-def test_file_that_nobody_opened_may_be_anywhere(usage: Usage, tmp_path: Path) -> None:
+async def test_file_that_nobody_opened_may_be_anywhere(usage: Usage, tmp_path: Path) -> None:
     """Opened outside an answer, written, outside the roots, or never: unsure."""
     (tmp_path / "a.js").read_text()
-    answer = Answer(usage, "/", _discard)
+    answer = Made(usage, "/")
     (tmp_path / "a.js").write_text("2")
     Path(__file__).read_text()
-    answer.settle(page=False)
+    answer.over(page=False)
     assert usage.urls(tmp_path / "a.js") is None
     assert usage.urls(Path(__file__)) is None
 
 
-def test_without_a_hook_any_page_may_use_any_file(tmp_path: Path) -> None:
+async def test_without_a_hook_any_page_may_use_any_file(tmp_path: Path) -> None:
     """Unsure means reload."""
     usage = Usage([tmp_path], None)
-    answer = Answer(usage, "/", _discard)
-    answer.settle(page=False)
+    answer = Made(usage, "/")
+    answer.over(page=False)
     assert usage.urls(tmp_path / "a.js") is None
     usage.close()
 
 
-def test_file_of_many_answers_may_be_anywhere(usage: Usage, tmp_path: Path) -> None:
+async def test_file_of_many_answers_may_be_anywhere(usage: Usage, tmp_path: Path) -> None:
     """What is read for a hundred paths is not a file that a page loads."""
     for number in range(MAX_URLS * 2):
-        answer = Answer(usage, f"/{number}", _discard)
+        answer = Made(usage, f"/{number}")
         (tmp_path / "a.js").read_text()
-        answer.settle(page=False)
+        answer.over(page=False)
     assert usage.urls(tmp_path / "a.js") is None
 
 
@@ -78,9 +96,9 @@ def test_worker_threads_count_for_the_answer_they_work_for(usage: Usage, tmp_pat
     (tmp_path / "b.js").write_text("1")
 
     async def make(name: str) -> None:
-        answer = Answer(usage, f"/{name}", _discard)
+        answer = Made(usage, f"/{name}")
         await anyio.to_thread.run_sync((tmp_path / name).read_text)
-        answer.settle(page=False)
+        answer.over(page=False)
 
     async def both() -> None:
         await asyncio.gather(make("a.js"), make("b.js"))
@@ -97,7 +115,7 @@ async def test_headers_may_come_one_by_one(usage: Usage, tmp_path: Path) -> None
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    answer = Answer(usage, "/a", send, change=lambda headers: headers)
+    answer = Made(usage, "/a", send)
     (tmp_path / "a.js").read_text()
     headers = [(b"content-type", b"text/html")]
     await answer.send({"type": "http.response.start", "status": 200, "headers": iter(headers)})
