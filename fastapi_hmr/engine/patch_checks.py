@@ -1,27 +1,35 @@
 """Finds reasons against a patch in what is alive: calls in progress, caches, decorators, docstrings, other processes."""
 
+import linecache
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import takewhile
 from types import CellType, CodeType, FunctionType, ModuleType
 from typing import cast
 
 from fastapi_hmr.engine.patch_caches import Cache
 from fastapi_hmr.engine.patch_holders import Holders, Index, walk
-from fastapi_hmr.engine.patch_memos import cache_of, evaluated
+from fastapi_hmr.engine.patch_memos import cache_of, evaluated, reaching
 from fastapi_hmr.engine.patch_record import RunRecord
 from fastapi_hmr.engine.patch_source import Source
 from fastapi_hmr.engine.patch_templates import Namespaces, rendered_by
 from fastapi_hmr.engine.scopes import functions_in
 from fastapi_hmr.engine.syntax import Pair
+from fastapi_hmr.engine.trail import CACHE as LRU
 
 # Libraries whose decorators translate a function's body once and run the translation ever after.
 BODY_COMPILERS = frozenset(
     "cupy cython jax numba pyccel pythran tensorflow taichi torch transonic triton typeguard warp".split()
 )
+RENEWED = frozenset(("cashews", "fastapi_cache"))
+"""Libraries whose kept results an adapter drops."""
+_CACHING = re.compile(r"\s*@\s*[\w.]*(cach|memo)", re.IGNORECASE)
 _DECORATOR = re.compile(rb"^\s*@\s*([A-Za-z_]\w*)")
 _DEFINITION = re.compile(rb"^\s*(async\s+def|def)\s")
+_MOST_DECORATORS = 50
+"""Lines that they may take."""
 
 
 class Checks:
@@ -73,7 +81,7 @@ class Checks:
         if not holders.functions and self._has_other_code(code):
             return f"{name} has other code than the file's"
         things = [self._namespace.get(decorator) for decorator in decorators]
-        member = self._member(code)
+        member = _member(self._namespace, code)
         for thing in (*things, member):
             library = _library(thing)
             if library in BODY_COMPILERS:
@@ -102,7 +110,7 @@ class Checks:
             return None
         functions = walk(self._namespace)
         for code in used:
-            keeper = cache_of(code, functions, self._record.all_called())
+            keeper = cache_of(code, functions, self._record.all_called()) or self._library_cache_of(code)
             if keeper is not None:
                 return f"`{keeper}` may have kept results of `{code.co_qualname}`"
             alias = evaluated(code, self._record.all_called(), self._old.code)
@@ -112,6 +120,24 @@ class Checks:
             if template is not None:
                 return f"compiled templates may have kept results of the filter `{template}`"
         return None
+
+    def _library_cache_of(self, changed: CodeType) -> str | None:
+        """The name of a function below a library's decorator which, by its name, keeps results of the changed one."""
+        for code in (changed, *reaching(changed.co_name, list(self._record.all_called()))):
+            lines = linecache.getlines(code.co_filename)[code.co_firstlineno - 1 :]
+            above = list(takewhile(lambda line: not _DEFINITION.match(line.encode()), lines[:_MOST_DECORATORS]))
+            if any(map(_CACHING.match, above)) and not self._is_cleared(code, above):
+                return code.co_qualname
+        return None
+
+    def _is_cleared(self, code: CodeType, decorators: Iterable[str]) -> bool:
+        """Whether somebody clears that cache: it is functools', or has a way to do so, or an adapter knows it."""
+        home = next((each for each in self._others if each.get("__file__") == code.co_filename), self._namespace)
+        member = _member(home, code)
+        found = [_DECORATOR.match(line.encode()) for line in decorators]
+        if any(match and _library(home.get(match[1].decode())) in RENEWED for match in found):
+            return True
+        return isinstance(member, LRU) or (isinstance(member, FunctionType) and "cache_clear" in vars(member))
 
     def _refusal_by_caches(self) -> str | None:
         clearable, mixed = self._record.caches()
@@ -128,7 +154,7 @@ class Checks:
 
     def _has_other_code(self, code: CodeType) -> bool:
         """True if the function of that name is of this file, but somebody has given it code of their own."""
-        member = self._member(code)
+        member = _member(self._namespace, code)
         if not isinstance(member, FunctionType) or member.__code__.co_filename != self._old.filename:
             return False
         return all(member.__code__ is not known for known in functions_in(self._old.code))
@@ -142,16 +168,16 @@ class Checks:
             if found is not None:
                 yield found[1].decode()
 
-    def _member(self, code: CodeType) -> object:
-        """What the module or class has under the name of a function: itself, or what decorators made of it."""
-        members: Mapping[str, object] = self._namespace
-        *owners, name = code.co_qualname.split(".")
-        for owner in owners:
-            found = members.get(owner)
-            if not isinstance(found, type):
-                return None
-            members = vars(found)
-        return members.get(name)
+
+def _member(members: Mapping[str, object], code: CodeType) -> object:
+    """What the module or class has under the name of a function: itself, or what decorators made of it."""
+    *owners, name = code.co_qualname.split(".")
+    for owner in owners:
+        found = members.get(owner)
+        if not isinstance(found, type):
+            return None
+        members = vars(found)
+    return members.get(name)
 
 
 def docstring(code: CodeType) -> str | None:

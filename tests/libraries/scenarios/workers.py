@@ -89,6 +89,36 @@ async def names():
     return [sorted(n for n in queue.tasks if not n.startswith("celery.")), queue.conf.timezone, {k: v["schedule"] for k, v in queue.conf.beat_schedule.items()}, queue.tasks["tasks.chain"].max_retries]
 """
 
+BROKER = """
+import dramatiq
+from dramatiq.brokers.stub import StubBroker
+
+broker = StubBroker()
+dramatiq.set_broker(broker)
+"""
+
+ACTORS = """
+import dramatiq
+import broker
+
+@dramatiq.actor(max_retries=3)
+def add(a, b):
+    return a + b
+"""
+
+ACTED = """
+import dramatiq
+from fastapi import FastAPI
+import actors
+
+app = FastAPI()
+
+@app.get("/")
+async def index():
+    registered = dramatiq.get_broker().actors
+    return [actors.add.fn(1, 2), registered["add"].fn(1, 2), {n: a.options for n, a in registered.items()}]
+"""
+
 JOBS = """
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
@@ -198,6 +228,23 @@ SCENARIOS = [
             {"name": "a setting", "write": {"celery_app.py": changed(CELERY, ("60.0", "30.0"), ("Berlin", "Rome"))}},
             {"name": "half done", "write": {"tasks.py": TASKS + "\n@app.task(\n"}},
             {"name": "mended", "write": {"tasks.py": TASKS, "celery_app.py": CELERY}},
+        ],
+    },
+    {
+        "id": "dramatiq-actors",
+        "requires": ["dramatiq"],
+        "timeout": 60.0,
+        "files": {"main.py": ACTED, "broker.py": BROKER, "actors.py": ACTORS},
+        "observe": ["GET /"],
+        "steps": [
+            {"name": "an actor's body", "write": {"actors.py": changed(ACTORS, ("a + b", "a * 10 + b"))}},
+            {"name": "an option", "write": {"actors.py": changed(ACTORS, ("retries=3", "retries=5"))}},
+            {
+                "name": "an actor renamed",
+                "write": {"actors.py": ACTORS + "\nsub = dramatiq.actor(lambda: 1, actor_name='sub')\n"},
+            },
+            {"name": "half done", "write": {"actors.py": ACTORS + "\n@dramatiq.actor\ndef add(): pass\n"}},
+            {"name": "mended", "write": {"actors.py": ACTORS}},
         ],
     },
     {
