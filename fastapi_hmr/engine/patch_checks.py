@@ -17,15 +17,14 @@ from fastapi_hmr.engine.patch_source import Source
 from fastapi_hmr.engine.patch_templates import Namespaces, rendered_by
 from fastapi_hmr.engine.scopes import functions_in
 from fastapi_hmr.engine.syntax import Pair
-from fastapi_hmr.engine.trail import CACHE as LRU
 
 # Libraries whose decorators translate a function's body once and run the translation ever after.
 BODY_COMPILERS = frozenset(
     "cupy cython jax numba pyccel pythran tensorflow taichi torch transonic triton typeguard warp".split()
 )
-RENEWED = frozenset(("cashews", "fastapi_cache"))
-"""Libraries whose kept results an adapter drops."""
-_CACHING = re.compile(r"\s*@\s*[\w.]*(cach|memo)", re.IGNORECASE)
+CLEARED = frozenset(("cashews", "fastapi_cache", "functools"))
+"""Libraries whose kept results are dropped: by an adapter, or by the account of their caches."""
+_CACHING = re.compile(rb"\s*@\s*[\w.]*(cach|memo)", re.IGNORECASE)
 _DECORATOR = re.compile(rb"^\s*@\s*([A-Za-z_]\w*)")
 _DEFINITION = re.compile(rb"^\s*(async\s+def|def)\s")
 _MOST_DECORATORS = 50
@@ -124,20 +123,28 @@ class Checks:
     def _library_cache_of(self, changed: CodeType) -> str | None:
         """The name of a function below a library's decorator which, by its name, keeps results of the changed one."""
         for code in (changed, *reaching(changed.co_name, list(self._record.all_called()))):
-            lines = linecache.getlines(code.co_filename)[code.co_firstlineno - 1 :]
-            above = list(takewhile(lambda line: not _DEFINITION.match(line.encode()), lines[:_MOST_DECORATORS]))
+            above = self._above(code)
             if any(map(_CACHING.match, above)) and not self._is_cleared(code, above):
                 return code.co_qualname
         return None
 
-    def _is_cleared(self, code: CodeType, decorators: Iterable[str]) -> bool:
+    def _above(self, code: CodeType) -> list[bytes]:
+        """The lines of a function's decorators, as they were when it was made."""
+        lines: list[bytes] = self._lines
+        if code.co_filename != self._old.filename:  # only this file has been saved
+            linecache.checkcache(code.co_filename)
+            lines = [line.encode() for line in linecache.getlines(code.co_filename)]
+        lines = lines[code.co_firstlineno - 1 :][:_MOST_DECORATORS]
+        return list(takewhile(lambda line: not _DEFINITION.match(line), lines))
+
+    def _is_cleared(self, code: CodeType, decorators: Iterable[bytes]) -> bool:
         """Whether somebody clears that cache: it is functools', or has a way to do so, or an adapter knows it."""
         home = next((each for each in self._others if each.get("__file__") == code.co_filename), self._namespace)
-        member = _member(home, code)
-        found = [_DECORATOR.match(line.encode()) for line in decorators]
-        if any(match and _library(home.get(match[1].decode())) in RENEWED for match in found):
+        found = [match for match in map(_DECORATOR.match, decorators) if match and b"property" not in match.string]
+        if any(_library(home.get(match[1].decode())) in CLEARED for match in found):
             return True
-        return isinstance(member, LRU) or (isinstance(member, FunctionType) and "cache_clear" in vars(member))
+        member = _member(home, code)
+        return isinstance(member, FunctionType) and "cache_clear" in vars(member)
 
     def _refusal_by_caches(self) -> str | None:
         clearable, mixed = self._record.caches()

@@ -268,6 +268,59 @@ def test_patch_of_function_below_memo_decorator_is_refused(load: Load) -> None:
     assert reason == "`memo.<locals>.wrapper` may have kept results of `rate`"
 
 
+KEPT_BY_LIBRARIES = {
+    "the function itself": "from libcached import *\n\n\n@cached(ttl=3,\n    key='k')\ndef use(k):\n    return k + 1\n",
+    "a caller": "import libcached\n\ndef rate(k):\n    return k + 1\n\n@libcached.region.cache_on_arguments()\n"
+    "async def later(k):\n    return rate(k)\n\ndef use(k):\n    try:\n        later(k).send(None)\n    except StopIteration as end:\n"
+    "        return end.value\n",
+    "a property": "import functools\n\ndef rate(k):\n    return k + 1\n\nclass C:\n    @functools.cached_property\n"
+    "    def value(self):\n        return rate(1)\n\ndef use(k):\n    return C().value\n",
+}
+LIBRARY = """
+class Kept:
+    def __init__(self, function):
+        self._function, self._known = function, {}
+    def __call__(self, *args):
+        return self._known.setdefault(args, self._function(*args))
+
+def cached(**options):
+    return Kept
+
+class Region:
+    def cache_on_arguments(self):
+        return lambda function: function
+
+region = Region()
+"""
+
+
+@pytest.mark.parametrize("kept", KEPT_BY_LIBRARIES)
+def test_patch_of_function_whose_results_a_library_keeps_is_refused(
+    load: Load, kept: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its decorators' names say so; nobody knows how to clear what they keep."""
+    libraries = tmp_path_factory.mktemp("libraries")
+    (libraries / "libcached.py").write_text(LIBRARY)
+    monkeypatch.syspath_prepend(libraries)
+    live = load(KEPT_BY_LIBRARIES[kept])
+    applied(live.edit("k + 1", "k + 2"))  # nothing has been called
+    applied(live.edit("return k + 2", "\n    return k + 3"))  # nor does it matter on which line it is now
+    assert live["use"](1) == 4
+    assert " may have kept results of `" in refused(live.edit("k + 3", "k + 4"))
+
+
+def test_patch_of_function_below_functools_caches_is_not_refused(load: Load) -> None:
+    """They are cleared, wherever they are."""
+    live = load(
+        "from functools import cache, lru_cache\n\ndef rate(k):\n    return k + 1\n\n@lru_cache(maxsize=3)\ndef one(k):\n    return rate(k)\n\n"
+        "def make():\n    @cache\n    def two(k):\n        return rate(k)\n    return two\n\nmade = []\n\n"
+        "def use(k):\n    made[:] = made or [make()]\n    return one(k), made[0](k)\n"
+    )
+    assert live["use"](1) == (2, 2)
+    applied(live.edit("k + 1", "k + 2"))
+    assert live["use"](1) == (3, 3)
+
+
 def test_patch_keeps_state_that_requests_made(load: Load) -> None:
     """Items and counters are no results of the function that changes: they stay."""
     live = load(
