@@ -386,8 +386,24 @@ async def keep():
         ticks.append("kept")
         await asyncio.sleep(0.02)
 
+class Pool:
+    def __init__(self):
+        self.workers = {}
+
+    def open(self):
+        if not self.workers:
+            self.workers["one"] = [asyncio.create_task(work())]
+
+async def work():
+    while True:
+        ticks.append("work")
+        await asyncio.sleep(0.02)
+
+pool = Pool()
+
 def start():
     global task
+    pool.open()
     if task is None:
         task = asyncio.create_task(keep())
 
@@ -418,19 +434,19 @@ def test_tasks_that_a_start_leaves_running_end_with_its_app(
     project["kept.py"], project["main.py"] = KEEPING, TICKING
     path = os.pathsep.join(filter(None, (str(library), os.environ.get("PYTHONPATH"))))
     server = serve("main:app", "--no-access-log", PYTHONPATH=path)
-    server.wait_for("/ticks", ["kept", "made", "poll one", "report one"])
+    server.wait_for("/ticks", ["kept", "made", "poll one", "report one", "work"])
     server.post("/finish")
     project["main.py"] = TICKING.replace('"one"', '"two"')
     server.wait_for("/", "two")
-    server.wait_for("/ticks", ["kept", "made", "poll two", "report two"])
+    server.wait_for("/ticks", ["kept", "made", "poll two", "report two", "work"])
     server.wait_for("/finished", ["one"])
     assert "cancelled now" in server.wait_for_line(r"left behind: task 'poller', running poll\(\) in main\.py")
     assert "cancelled now" in server.wait_for_line(r"left behind: a task, running report\(\) in main\.py")
     project["main.py"] = TICKING.replace('"one"', '"broken"')
     server.wait_for_line("no start with this title")
     server.wait_for("/", "two")
-    server.wait_for("/ticks", ["kept", "made", "poll two", "report two"])
+    server.wait_for("/ticks", ["kept", "made", "poll two", "report two", "work"])
     project["main.py"] = TICKING.replace('"one"', '"three"')
     server.wait_for("/", "three")
-    server.wait_for("/ticks", ["kept", "made", "poll three", "report three"])
+    server.wait_for("/ticks", ["kept", "made", "poll three", "report three", "work"])
     assert server.interrupt() == 0

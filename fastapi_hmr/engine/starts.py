@@ -3,12 +3,17 @@
 import asyncio
 import gc
 from collections.abc import Callable, Iterable
+from types import CodeType, FunctionType, ModuleType, NoneType
 from typing import Any
 
 from fastapi_hmr.engine.process import Process, attempt
 from fastapi_hmr.engine.record import Effect, Record, Records
 
 _FOLLOWED = (dict, list, set, frozenset, tuple)
+_ELSEWHERE = (ModuleType, type, FunctionType, CodeType, str, bytes, int, float, NoneType)
+"""What holds nothing that a start has made, or leads to all that there is."""
+_DEPTH, _MOST = 5, 20_000
+"""How far objects are followed, and how many."""
 
 
 class Starts:
@@ -108,8 +113,8 @@ class Starts:
 
     def _unheld(self, tasks: Iterable[asyncio.Task[Any]], holders: Iterable[Record]) -> list[asyncio.Task[Any]]:
         running = [task for task in tasks if not (task.done() or task.cancelling())]
-        held = self._held(running, holders)
-        return [task for task in running if task not in held]
+        held = _in_reach(running, holders) if running else ()
+        return [task for task in running if id(task) not in held]
 
     def _since(self) -> list[Effect]:
         mark, self._mark = self._mark, None
@@ -132,3 +137,17 @@ class Starts:
             yield value
             if isinstance(value, _FOLLOWED) or type(value).__module__ in self._records:
                 yield from gc.get_referents(value)
+
+
+def _in_reach(things: Iterable[Any], holders: Iterable[Record]) -> set[int]:
+    """The identities of those that these modules hold, be it deep in an object: a pool has its workers in a list."""
+    wanted = set(map(id, things))
+    seen: set[int] = set()
+    level = [value for record in holders for value in record.globals.values()]
+    for _ in range(_DEPTH):
+        new = {id(value): value for value in level if id(value) not in seen and not issubclass(type(value), _ELSEWHERE)}
+        seen |= new.keys()
+        if len(seen) > _MOST or wanted <= seen:
+            break
+        level = gc.get_referents(*new.values())
+    return wanted & seen
