@@ -11,7 +11,7 @@ import pytest
 from starlette.middleware.exceptions import ExceptionMiddleware
 
 from fastapi_hmr.engine import adapters, process
-from fastapi_hmr.engine.adapters import OURS, Adapter, Effect, offers, sqlalchemy_events, tortoise
+from fastapi_hmr.engine.adapters import OURS, Adapter, Effect, apscheduler, offers, sqlalchemy_events, tortoise
 from fastapi_hmr.engine.hmr import Module, SourceFile
 from fastapi_hmr.engine.mechanisms import ALL
 from fastapi_hmr.engine.record import Record
@@ -185,3 +185,28 @@ def test_models_that_tortoise_made_of_ours_are_forgotten(monkeypatch: pytest.Mon
     [effect] = defined.effects(none, defined.take())
     effect.undo()
     assert not executor.EXECUTOR_CACHE
+
+
+async def test_scheduler_is_at_once_what_it_was_before_its_start() -> None:
+    """Its own shutdown only comes about in a while, and ends its pool and its jobs."""
+    from apscheduler.executors.pool import ThreadPoolExecutor
+    from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+    schedulers = apscheduler.Schedulers()
+    try:
+        scheduler = AsyncIOScheduler(executors={"pool": ThreadPoolExecutor(3)})
+        scheduler.add_job(print, "interval", hours=1, id="a")
+        before = schedulers.take()
+        scheduler.start()
+        (effect,) = schedulers.effects(before, schedulers.take())
+        for _ in range(2):
+            effect.undo()
+            assert not scheduler.running
+            assert not hasattr(scheduler.get_job("a"), "next_run_time")
+            effect.redo()
+            assert scheduler.running
+            assert scheduler.get_job("a").next_run_time is not None
+            assert scheduler._executors["pool"]._pool.submit(max, 1, 2).result() == 2
+        effect.undo()
+    finally:
+        schedulers.close()
