@@ -203,7 +203,7 @@ class Exchange:
 
     def finish(self) -> None:
         """The handler is over."""
-        self.done = True
+        self.done, self.task = True, None  # the task's context may hold this: no work for the garbage collector
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(None)
 
