@@ -189,8 +189,8 @@ def test_models_that_tortoise_made_of_ours_are_forgotten(monkeypatch: pytest.Mon
 
 async def test_scheduler_is_at_once_what_it_was_before_its_start() -> None:
     """Its own shutdown only comes about in a while, and ends its pool and its jobs."""
-    from apscheduler.executors.pool import ThreadPoolExecutor
-    from apscheduler.schedulers.asyncio import AsyncIOScheduler
+    from apscheduler.executors.pool import ThreadPoolExecutor  # type: ignore[import-untyped]  # it has none
+    from apscheduler.schedulers.asyncio import AsyncIOScheduler  # type: ignore[import-untyped]  # it has none
 
     schedulers = apscheduler.Schedulers()
     try:
