@@ -295,7 +295,7 @@ class Reloader:
             await hidden(host.built(), save.context)
             generation = await self._replace(built, save)
         except StartupFailed as failure:
-            kept = set(self._engine.records).difference(built.modules)
+            kept = not self._engine.worn and set(self._engine.records).difference(built.modules)
             await self._step_back()
             if kept:  # what those hold may have been started already: a cold start would not know that
                 return await self._anew(save)

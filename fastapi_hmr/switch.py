@@ -59,8 +59,7 @@ class Switch:
         self._gate_timeout, self._drain_timeout = gate_timeout, drain_timeout
         self._keep, self._starts, self._patience = keep, starts, patience
         self._carries: weakref.WeakKeyDictionary[Lifespan, Carry] = weakref.WeakKeyDictionary()
-        self.exchange: MakeExchange = Exchange
-        """Makes each request's exchange."""
+        self.exchange: MakeExchange = Exchange  # makes each request's
         self.carried = False
         """Whether the last `replace` let the lifespan go on."""
         self.not_carried: str | None = None

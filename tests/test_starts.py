@@ -450,3 +450,18 @@ def test_tasks_that_a_start_leaves_running_end_with_its_app(
     server.wait_for("/", "three")
     server.wait_for("/ticks", ["kept", "made", "poll three", "report three", "work"])
     assert server.interrupt() == 0
+
+
+def test_a_start_that_imports_and_fails_is_told(project: Project, serve: Serve) -> None:
+    """A module that only the start imports was not run by the reload: that is no reason to try for ever."""
+    project["connection.py"], project["late.py"] = "started = []\ndef start():\n    import late\n", ""
+    project["main.py"] = CONNECTING.replace('"one"', '"broken"')
+    server = serve("main:app")
+    server.wait_for_line("no start with this title")
+    project["main.py"] = CONNECTING
+    server.wait_for("/", ["one", []])
+    server.lines.clear()
+    project["main.py"] = CONNECTING.replace('"one"', '"broken"')
+    server.wait_for_line("reload  failed .*no start with this title")
+    project["main.py"] = CONNECTING.replace('"one"', '"two"')
+    server.wait_for("/", ["two", []])

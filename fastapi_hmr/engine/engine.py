@@ -87,7 +87,8 @@ class Engine:
         self._transaction: Transaction | None = None
         self._previous: object | None = None
         self._pending: dict[Path, str] = {}
-        self._worn = False  # no app can be started on the modules of the one that serves: see wear()
+        self.worn = False
+        """No app can be started on the modules of the one that serves: see wear()."""
         self._taken_back: set[str] = set()  # errors of updates that a cold start did not have
         self._installed = False
 
@@ -145,12 +146,12 @@ class Engine:
         stale = self._patching.forget_stale(self._planner.readers(self._pending)) if self._patching is not None else []
         forgotten = f"{', '.join(stale)} had read what changed: cached results forgotten" if stale else ""
         effective = {path: kind for path, kind in self._pending.items() if self._matters(path) and self._differs(path)}
-        if not effective and not self._worn:
+        if not effective and not self.worn:
             self._settled()
             return Unchanged(forgotten or "every file is as it was loaded", bool(stale))
         everything = effective
         effective = self._without_bystanders(effective)
-        patched = self._patch(effective) if effective and not self._worn else ""
+        patched = self._patch(effective) if effective and not self.worn else ""
         if not isinstance(patched, str):
             return patched
         for name, touched in self._tracker.process.links():
@@ -160,7 +161,7 @@ class Engine:
             plan = self._planner.plan(effective)
         except OnlyNewProcess as decision:
             return await self._new_process(str(decision))
-        if self._worn:
+        if self.worn:
             why = f"{explain(plan)}{NOT_IN_PLACE}{WORN}" if plan.hit else WORN
             plan.names |= set(self.records)
             return await self._climb(plan, why)
@@ -229,7 +230,7 @@ class Engine:
         if transaction is not None:
             self._started()
             transaction.commit()
-            self._worn = False
+            self.worn = False
             first, self._previous = self._previous is None, None
             self._settled()
             del transaction
@@ -244,7 +245,7 @@ class Engine:
 
         So the next edit, be it the way back, runs them all.
         """
-        self._worn = True
+        self.worn = True
 
     def rollback(self) -> None:
         """The new target could not be started: everything is as before, and the edit stays pending."""
