@@ -1,4 +1,4 @@
-"""The access log: without the page's own questions, and without a search of the stack for each line."""
+"""The access log: without the page's own questions, and without what `logging` need not do anew for each line."""
 
 import dis
 import logging
@@ -6,6 +6,8 @@ import sys
 from itertools import pairwise
 from types import CodeType
 from typing import Any
+
+from uvicorn.logging import AccessFormatter
 
 _OURS = "/__fastapi_hmr__/"
 _PATH = 2
@@ -16,10 +18,39 @@ def quicken(logger: logging.Logger, *, hide_ours: bool) -> None:
     """Let the logger remember who says a line; with `hide_ours`, keep the page's own questions out, and their token.
 
     uvicorn logs every request from one line. To find that, `logging` reads the code of seven frames, and each time
-    every audit hook of the process is called, ours among them.
+    every audit hook of the process is called, ours among them. What writes the line is uvicorn's, if it is that, but
+    copies no record.
     """
     said: Any = _Info(logger, hide_ours=hide_ours)
     logger.info = said  # type: ignore[method-assign]  # for this one only
+    for handler in logger.handlers:
+        if type(handler.formatter) is AccessFormatter:
+            handler.formatter.__class__ = _Formatter  # it keeps its format and colors
+
+
+class _Formatter(AccessFormatter):
+    """uvicorn's, which copies the record twice for each line."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name is that of `logging`
+        """As uvicorn's, for a line of its own."""
+        if type(record.args) is not tuple or "color_message" in record.__dict__:
+            return super().formatMessage(record)
+        client, method, path, version, status = record.args
+        request, level = f"{method} {path} HTTP/{version}", record.levelname
+        shown: Any = _Shown()
+        shown.__dict__ = record.__dict__ | {
+            "client_addr": client,
+            "request_line": f"\x1b[1m{request}\x1b[0m" if self.use_colors else request,
+            "status_code": self.get_status_code(int(status)),  # type: ignore[call-overload]  # uvicorn's are numbers
+            "levelprefix": (self.color_level_name(level, record.levelno) if self.use_colors else level)
+            + ":"
+            + " " * (8 - len(level)),
+        }
+        return logging.Formatter.formatMessage(self, shown)
+
+
+class _Shown:
+    """What the format of a line can name."""
 
 
 class _Info:

@@ -145,7 +145,6 @@ class DevServer:
 
     def _uvicorn_config(self) -> uvicorn.Config:
         app: Any = self.switch
-        access.quicken(logging.getLogger("uvicorn.access"), hide_ours=self.config.refresh)
         if self.config.refresh:
             from fastapi_hmr.browser import BrowserMiddleware
 
@@ -164,7 +163,9 @@ class DevServer:
             options["ws"] = "none"  # as uvicorn does: a WSGI app has no WebSockets
         elif options.get("ws") in {None, "auto"} and any(map(find_spec, ("websockets", "wsproto"))):
             options["ws"] = websocket_protocol
-        return uvicorn.Config(app, lifespan="off", interface="asgi3", **options)
+        config = uvicorn.Config(app, lifespan="off", interface="asgi3", **options)
+        access.quicken(logging.getLogger("uvicorn.access"), hide_ours=self.config.refresh)  # as that has set it up
+        return config
 
     async def _serve(self, bound: Bound) -> None:
         polling = needs_polling(self.config.watched)

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+import uvicorn.logging
 
 from fastapi_hmr import access
 
@@ -125,3 +126,53 @@ def test_our_own_requests_are_not_logged(logger: logging.Logger, caplog: pytest.
     assert [record.getMessage().partition("GET ")[2] for record in caplog.records] == [
         '/ HTTP/1.1" 200', '/items/__fastapi_hmr__ HTTP/1.1" 200', "",
     ]  # fmt: skip
+
+
+FORMATS = (
+    '%(levelprefix)s %(client_addr)s - "%(request_line)s" %(status_code)s',
+    "%(asctime)s %(levelprefix)s [%(levelname)s] %(message)s %(status_code)s %(lineno)d",
+)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("colors", [True, False])
+@pytest.mark.parametrize("level", [logging.INFO, logging.CRITICAL, uvicorn.logging.TRACE_LOG_LEVEL, 23])
+@pytest.mark.parametrize("extra", [{}, {"color_message": "%s: %s %s %s %d"}])
+def test_line_is_the_one_that_uvicorn_writes(
+    logger: logging.Logger, format_: str, colors: bool, level: int, extra: dict[str, str]
+) -> None:
+    """To the last character, and nothing is left on the record that other handlers get too."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(uvicorn.logging.AccessFormatter(format_, use_colors=colors))
+    logger.addHandler(handler)
+    lines = []
+    left = []
+    for _ in ("uvicorn's", "ours"):
+        records = [
+            logger.makeRecord("x", level, "f.py", 7, '%s - "%s %s HTTP/%s" %d', args, None, "f", extra)
+            for args in (("1.2.3.4:5", "GET", "/%20?a=%s", "1.1", status) for status in (101, 200, 307, 404, 500, 799))
+        ]
+        for record in records:
+            record.created = record.msecs = 0.0
+        lines.append([handler.format(record) for record in records])
+        left.append(
+            [{key: value for key, value in vars(record).items() if key[-7:] != "Created"} for record in records]
+        )
+        access.quicken(logger, hide_ours=True)
+    assert type(handler.formatter) is not uvicorn.logging.AccessFormatter
+    assert lines[0] == lines[1]
+    assert left[0] == left[1]
+    assert len(set(lines[0])) == 6
+
+
+def test_formatter_of_ones_own_is_left_alone(logger: logging.Logger) -> None:
+    """A class made from uvicorn's may do other things with the record."""
+
+    class Own(uvicorn.logging.AccessFormatter):
+        pass
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(Own())
+    logger.addHandler(handler)
+    access.quicken(logger, hide_ours=True)
+    assert type(handler.formatter) is Own
