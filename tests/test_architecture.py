@@ -49,7 +49,7 @@ DOORS = {
     "watchfiles": {"watcher"},
     "sse_starlette": {"browser.channel"},
     "click": {"cli"},
-    "uvicorn": {"cli", "main", "server", "config", "interface"},
+    "uvicorn": {"access", "cli", "main", "server", "config", "interface"},
     "starlette": set[str](),
     "fastapi": set[str](),
     "anyio": set[str](),
