@@ -58,6 +58,12 @@ def our_options() -> list[click.Option]:
             default=False,
             help="Let the app's lifespan go on over reloads that touch nothing of what it ran or read.",
         ),
+        click.Option(
+            ["--strict"],
+            is_flag=True,
+            default=False,
+            help="Run all of the app's modules for each reload: what requests have left in them is forgotten.",
+        ),
     ]
 
 

@@ -54,6 +54,8 @@ class Config(NamedTuple):
     allowed_hosts: tuple[str, ...] = ()
     keep_lifespan: bool = False
     """Let a running lifespan go on over reloads that do not touch it (`--keep-lifespan`)."""
+    strict: bool = False
+    """Run all first-party modules for each reload (`--strict`)."""
     port_given: bool = False
     """Whether the user chose the port; if not, the next free one is taken when it is in use."""
     uvicorn: Mapping[str, Any] = MappingProxyType({})
@@ -70,6 +72,7 @@ def config_from_kwargs(
     reload: bool = False,
     allowed_hosts: Sequence[str] | str = (),
     keep_lifespan: bool = False,
+    strict: bool = False,
     **uvicorn_options: Any,
 ) -> Config:
     """The Config of `dev(app, reload=..., **options)`, the options being those of `uvicorn.run()`.
@@ -79,7 +82,7 @@ def config_from_kwargs(
     known = _uvicorn_options()
     for name in uvicorn_options:
         if name not in known:
-            hint = did_you_mean(name, [*known, "allowed_hosts", "keep_lifespan"])
+            hint = did_you_mean(name, [*known, "allowed_hosts", "keep_lifespan", "strict"])
             raise ConfigError(f"dev() has no option {name!r}{hint}: it takes those of uvicorn.run()")
     return build(
         source,
@@ -87,6 +90,7 @@ def config_from_kwargs(
         refresh=reload,
         allowed_hosts=allowed_hosts,
         keep_lifespan=keep_lifespan,
+        strict=strict,
         port_given="port" in uvicorn_options,
     )
 
@@ -98,6 +102,7 @@ def build(
     refresh: bool = False,
     allowed_hosts: Sequence[str] | str = (),
     keep_lifespan: bool = False,
+    strict: bool = False,
     port_given: bool = False,
 ) -> Config:
     """A Config from options that are named as in `uvicorn.run()`.
@@ -127,6 +132,7 @@ def build(
         excludes=tuple(_listed(options.get("reload_excludes"))),
         allowed_hosts=tuple(_listed(allowed_hosts)),
         keep_lifespan=keep_lifespan,
+        strict=strict,
         port_given=port_given,
         uvicorn=passed,
         lifespan=options.get("lifespan") or "auto",

@@ -17,9 +17,9 @@ import uvicorn
 
 from fastapi_hmr import access, audit, coldstart, collector
 from fastapi_hmr.blocked import Blocked
-from fastapi_hmr.config import AppSource, Config, config_from_kwargs
+from fastapi_hmr.config import Config, config_from_kwargs
 from fastapi_hmr.discover import likely, main_source
-from fastapi_hmr.engine import Engine
+from fastapi_hmr.engine import Engine, Mechanisms
 from fastapi_hmr.events import AssetsChanged, Event
 from fastapi_hmr.exceptions import HmrError, NotMain
 from fastapi_hmr.generation import IN_REQUEST
@@ -97,7 +97,7 @@ class DevServer:
         self.beginning = Beginning()  # before uvicorn reads an env file
         self.terminal = Terminal(sys.stderr, color=_use_color(config))
         self.settings = None if again is None else Settings(config, again, self.terminal.notice)
-        self.engine = _engine(config.source, config.roots, self._before_attempt)
+        self.engine = _engine(config, self._before_attempt)
         self.preloaded = preloaded
         self.owns = self.engine.owns
         self.leaks = Leaks(self.owns, IN_REQUEST)
@@ -328,15 +328,16 @@ class DevServer:
         await replace_process(self.server, bound.sockets, self.beginning, **known)
 
 
-def _engine(source: AppSource, roots: tuple[Path, ...], before_attempt: Callable[[], None]) -> Engine:
-    target: Callable[[Any], object] = partial(resolve, source)
+def _engine(config: Config, before_attempt: Callable[[], None]) -> Engine:
+    target: Callable[[Any], object] = partial(resolve, config.source)
     return Engine(
-        roots=roots,
-        module=source.module,
+        roots=config.roots,
+        module=config.source.module,
         resolve=target,
-        cold=coldstart.command(source),
+        cold=coldstart.command(config.source),
         in_request=IN_REQUEST.get,
         before_attempt=before_attempt,
+        mechanisms=Mechanisms(patch=not config.strict, keep=not config.strict),
     )
 
 

@@ -146,7 +146,11 @@ def balanced(server: Server, alive: tuple[int, int]) -> bool:
     return alive == (lines.count("up") - lines.count("down"), lines.count("made") - lines.count("disposed"))
 
 
-@pytest.mark.parametrize(("seed", "options"), [(1, ()), (3, ("--keep-lifespan",))], ids=["plain", "keep-lifespan"])
+@pytest.mark.parametrize(
+    ("seed", "options"),
+    [(1, ()), (3, ("--keep-lifespan",)), (5, ("--strict",))],
+    ids=["plain", "keep-lifespan", "strict"],
+)
 def test_saves_at_any_moment(project: Project, serve: Serve, seed: int, options: tuple[str, ...]) -> None:
     """Taken back, broken, failing, during a start, during a stop: each burst ends as a cold start would."""
     rng = random.Random(seed)

@@ -349,7 +349,8 @@ class Engine:
 
     async def _climb(self, plan: Plan, why: str) -> Outcome:
         """Update; then, if that raises and a cold start does not, everything again; then a new process."""
-        everything = not self._tracker.monitor.works or len(plan.names) > THOROUGH * max(len(self.records), 20)
+        able = self._mechanisms.keep and self._tracker.monitor.works
+        everything = not able or len(plan.names) > THOROUGH * max(len(self.records), 20)
         names = set(self.records) if everything else plan.names
         transaction = self._begin()
         try:

@@ -4,10 +4,12 @@ from typing import NamedTuple
 
 
 class Mechanisms(NamedTuple):
-    """What the engine uses to make hot equal cold; everything is on except in tests."""
+    """What the engine uses to make hot equal cold; everything is on except in tests, and the first two with `--strict`."""
 
     patch: bool = True
     """Give functions new code where only bodies changed that had no part in the app's start (levels 0 and 1)."""
+    keep: bool = True
+    """Let modules stay that an edit does not touch, with what requests and the app's start have left in them."""
     state: bool = True
     """Notice when a module changes another module's state while it is imported."""
     process: bool = True
