@@ -79,7 +79,7 @@ class Engine:
         self.starts = Starts(self._tracker.process, self.records)
         self.starts.good = self._good
         self._finder = Finder(self._tracker)
-        self._hook = ImportHook(self._tracker)
+        self._hook = ImportHook(self._tracker, self._finder)
         self._garbage = Garbage()
         self._routes = Routes()
         self._tracker.on_library = self._routes.install

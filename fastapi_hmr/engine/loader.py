@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from types import CodeType, FrameType, ModuleType
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, NoReturn, cast
 
 from fastapi_hmr.engine import bytecode, disk, hmr
 from fastapi_hmr.engine.hmr import Module, SourceFile
@@ -81,13 +81,18 @@ class Codes:
 
 
 class Loader(SourceFileLoader):
-    """A source loader (resources, get_source, get_data work as ever) whose modules are hmr's and are tracked."""
+    """A source loader (resources, get_source, get_data work as ever) whose modules are hmr's and are tracked.
 
-    def __init__(self, fullname: str, path: str, tracker: Tracker, codes: Codes) -> None:
-        super().__init__(fullname, path)
+    `usual` is the loader whose place it takes: one of a library's (beartype's, typeguard's) may change the code.
+    """
+
+    def __init__(self, usual: SourceFileLoader, tracker: Tracker, codes: Codes) -> None:
+        super().__init__(usual.name, usual.path)
+        self.usual = type(usual)
+        self._usual = None if self.usual is SourceFileLoader else usual
         self._tracker = tracker
         self._codes = codes
-        self._file = codes.file(tracker.places.resolved(path))
+        self._file = codes.file(tracker.places.resolved(usual.path))
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """Part of the import system: hmr's module object, with what the import system would set one by one."""
@@ -110,9 +115,7 @@ class Loader(SourceFileLoader):
         try:
             with hmr.running(module):
                 with tracker.reading():
-                    code = self._codes.get(self, source)
-                known = self._codes.known(self.path)
-                record.runs(code, known.words, known.row)
+                    code = self._compiled(record)
                 tracker.straight.runs(record)
                 record.classes = "__subclasses__" in record.words().names
                 tracker.influence.subclasses |= record.classes
@@ -123,6 +126,34 @@ class Loader(SourceFileLoader):
             failed = False
         finally:
             tracker.end(record, failed=failed)
+
+    def _compiled(self, record: Record) -> CodeType:
+        changed = None if self._usual is None else _code_by(self._usual, record.source)
+        try:
+            code = self._codes.get(self, record.source)
+        except SyntaxError:
+            if changed is None:
+                raise
+            code = changed  # to that loader it is none
+        else:
+            if changed is None or changed == code:
+                known = self._codes.known(self.path)
+                record.runs(code, known.words, known.row)
+                return code
+        record.changed_by = self.usual.__module__.partition(".")[0]
+        record.runs(changed, words_in(changed), imports_in_a_row(changed))
+        return changed
+
+
+def _code_by(loader: SourceFileLoader, source: bytes) -> CodeType:
+    """What another loader makes of these bytes. Its bytecode files are left alone: they are found by size and second."""
+    get_data = loader.get_data
+    vars(loader).update(path_stats=_no_stats, get_data=lambda path: source if path == loader.path else get_data(path))
+    return cast("CodeType", loader.get_code(loader.name))
+
+
+def _no_stats(path: str) -> NoReturn:
+    raise OSError(f"{path} is compiled anew each time")
 
 
 class Finder:
@@ -142,6 +173,12 @@ class Finder:
         """Leave."""
         if self in sys.meta_path:
             sys.meta_path.remove(cast("Any", self))
+
+    def stay_first(self) -> None:
+        """A library has put a finder before this one: modules that it finds would be nobody's here."""
+        if sys.meta_path[:1] != [self] and self in sys.meta_path:
+            sys.meta_path.remove(cast("Any", self))
+            sys.meta_path.insert(0, cast("Any", self))
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -168,6 +205,13 @@ class Finder:
                 return self._ours(spec)
         return None
 
+    def loads_otherwise(self, record: Record) -> bool:
+        """Whether another loader would load this module by now: the hook of a library has come or gone."""
+        package = record.name.rpartition(".")[0]
+        spec = self._find(record.name, getattr(sys.modules.get(package), "__path__", None), None)
+        then, now = hmr.namespace(record.module).get("__loader__"), spec and spec.loader
+        return isinstance(then, Loader) and isinstance(now, Loader) and then.usual is not now.usual
+
     def _conjured(self, spec: ModuleSpec) -> None:
         """A finder or loader of the app's own makes this module: it goes with the module that defines those."""
         maker = type(spec.loader).__module__
@@ -175,8 +219,10 @@ class Finder:
             self._tracker.conjured.setdefault(maker, set()).add(spec.name)
 
     def _ours(self, spec: ModuleSpec) -> ModuleSpec:
-        if type(spec.loader) is SourceFileLoader and spec.origin and self._tracker.places.owns(spec.origin):
-            spec.loader = Loader(spec.name, spec.origin, self._tracker, self._codes)
+        loader = spec.loader
+        made = type(loader).__module__ in self._tracker.records  # a loader of the app's own
+        if isinstance(loader, SourceFileLoader) and not made and self._tracker.places.owns(spec.origin or ""):
+            spec.loader = Loader(loader, self._tracker, self._codes)
         else:
             self._conjured(spec)
         return spec
@@ -185,8 +231,9 @@ class Finder:
 class ImportHook:
     """Takes the place of `builtins.__import__`: which statement of which module asked for what."""
 
-    def __init__(self, tracker: Tracker) -> None:
+    def __init__(self, tracker: Tracker, finder: Finder) -> None:
         self._tracker = tracker
+        self._finder = finder
         self._names = tracker.records.names
         self._original = builtins.__import__
         self.orphaned: set[str] = set()
@@ -233,6 +280,7 @@ class ImportHook:
             # By the thousand, when an app imports its framework and when that runs, and in each request: only what
             # first-party code asks for counts.
             return self._original(name, globals, locals, fromlist or (), level)
+        self._finder.stay_first()
         record = tracker.records.owner(globals)
         tracked = tracker.tracks_here()
         if record is None and not tracked:
@@ -287,6 +335,10 @@ class ImportHook:
                 if package not in sys.modules:
                     self._original(package)
 
+    def loads_otherwise(self, record: Record) -> bool:
+        """See Finder.loads_otherwise."""
+        return self._finder.loads_otherwise(record)
+
     def ours(self, name: str) -> bool:
         """Whether a module is, or would be, first-party."""
         top = name.partition(".")[0]
@@ -311,6 +363,7 @@ class ImportHook:
         """Files changed: names may mean something else."""
         self._tops.clear()
         self._tracker.places.refresh()
+        self._finder.stay_first()
 
 
 def absolute(name: str, globals_: Mapping[str, Any], level: int) -> str:

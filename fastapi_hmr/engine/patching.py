@@ -105,6 +105,8 @@ class Patching:
         record = next(iter(records))
         if record.failed or record.code is None:
             return f"{record.name} did not load"
+        if record.changed_by:
+            return f"{record.changed_by} changes the code of {record.name}"
         try:
             now = path.read_bytes()
         except OSError as error:

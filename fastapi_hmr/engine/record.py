@@ -104,6 +104,8 @@ class Record:
         self.source = source
         """The bytes that were compiled: an edit is a difference to these."""
         self.code: CodeType | None = None
+        self.changed_by = ""
+        """The library whose loader made other code of the source than Python does."""
         self.failed = False
         """It raised, and whoever imported it went on: an edit of it still counts."""
         self.statements: dict[str, None] = {}

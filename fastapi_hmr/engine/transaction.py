@@ -49,6 +49,7 @@ class Transaction:
         self._before = {record.name: record for record in self._records.values()}
         self._modules = dict(sys.modules)
         self._path = list(sys.path)
+        self._hooks = list(sys.meta_path), list(sys.path_hooks)
         self._bound: list[tuple[dict[str, Any], str, object]] = []
         self._conjured: set[str] = set()
         self._first = tracker.order
@@ -157,6 +158,8 @@ class Transaction:
         if self._mechanisms.probes:
             more |= self._tracker.course.mistaken & kept
             more |= self._planner.environment(dropped, fresh) & kept
+        if self._hooks != (sys.meta_path, sys.path_hooks):
+            more |= {name for name in kept if self._hook.loads_otherwise(self._records[name])}
         if self._mechanisms.foreign:
             more |= self._planner.library(dropped, fresh) & kept
         if sys.path != self._path:
