@@ -143,6 +143,9 @@ class Module(ReactiveModule):
         if name.startswith(PRIVATE):
             object.__setattr__(self, name, value)
             return
+        if name == "__class__":
+            object.__setattr__(self, name, _with(cast("type[ModuleType]", value)))
+            return
         if _observer is not None and get_ident() == _thread:
             _observer.on_write(self, name, value)
         namespace(self)[name] = value
@@ -180,6 +183,11 @@ class Module(ReactiveModule):
         if _asked_by_hmr():
             return cast("list[Callable[[], object]]", object.__getattribute__(self, PRIVATE + "hooks")).append
         raise AttributeError("register_dispose_callback")
+
+
+def _with(cls: type[ModuleType]) -> type[ModuleType]:
+    """The class for a module to which its code gives this one: Python documents that as the way to properties."""
+    return cls if issubclass(cls, Module) else type(cls.__name__, (cls, Module), {"__slots__": ()})
 
 
 INTERNAL: Final = frozenset((*Module.__slots__, "load", "file", "register_dispose_callback", PRIVATE + "load"))

@@ -6,6 +6,7 @@ import marshal
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import LazyLoader
 from types import CodeType, FrameType, ModuleType
 from typing import Any, NamedTuple, NoReturn, cast
 
@@ -94,8 +95,15 @@ class Loader(SourceFileLoader):
         self._codes = codes
         self._file = codes.file(tracker.places.resolved(usual.path))
 
-    def create_module(self, spec: ModuleSpec) -> ModuleType:
-        """Part of the import system: hmr's module object, with what the import system would set one by one."""
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        """Part of the import system: hmr's module object, with what the import system would set one by one.
+
+        A LazyLoader needs a plain one, to whose class it gives another for a while; such a module goes with its importer.
+        """
+        if isinstance(spec.loader, LazyLoader):
+            if self._tracker.stack:
+                self._tracker.conjured.setdefault(self._tracker.stack[-1].name, set()).add(spec.name)
+            return None
         module = Module(spec.name, self._file)
         hmr.namespace(module).update(
             __loader__=spec.loader, __package__=spec.parent, __file__=spec.origin, __cached__=spec.cached
@@ -105,7 +113,11 @@ class Loader(SourceFileLoader):
     def exec_module(self, module: ModuleType) -> None:
         """Part of the import system. Runs the code itself, so that no frame of ours lies between two modules."""
         tracker = self._tracker
-        module = cast("Module", module)
+        if not isinstance(module, Module):
+            with tracker.reading():
+                code = self._codes.get(self, self._codes.source(self))
+            exec(code, vars(module))  # noqa: S102 - as below
+            return
         tracker.order += 1
         with tracker.reading():
             source = self._codes.source(self)
@@ -220,9 +232,10 @@ class Finder:
 
     def _ours(self, spec: ModuleSpec) -> ModuleSpec:
         loader = spec.loader
-        made = type(loader).__module__ in self._tracker.records  # a loader of the app's own
-        if isinstance(loader, SourceFileLoader) and not made and self._tracker.places.owns(spec.origin or ""):
-            spec.loader = Loader(loader, self._tracker, self._codes)
+        kind = type(loader)  # wrapt's is a proxy around ours, which says that it is one
+        made = kind.__module__ in self._tracker.records  # a loader of the app's own
+        if issubclass(kind, SourceFileLoader) and not made and self._tracker.places.owns(spec.origin or ""):
+            spec.loader = Loader(cast("SourceFileLoader", loader), self._tracker, self._codes)
         else:
             self._conjured(spec)
         return spec

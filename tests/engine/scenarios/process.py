@@ -393,6 +393,44 @@ SCENARIOS = [
         ],
     },
     {
+        "id": "x-lazy-loader-of-the-library-documentation",
+        "files": {
+            "main.py": "from lazily import lazy\nservice = lazy('service')\nrates = lazy('rates')\ndef observe(): return [service.price(), rates.RATE]\n",
+            "lazily.py": "import importlib.util, sys\ndef lazy(name):\n    spec = importlib.util.find_spec(name)\n    loader = importlib.util.LazyLoader(spec.loader)\n    spec.loader = loader\n    module = importlib.util.module_from_spec(spec)\n    sys.modules[name] = module\n    loader.exec_module(module)\n    return module\n",
+            "service.py": "import rates\ndef price(): return rates.RATE\n",
+            "rates.py": "RATE = 1\n",
+        },
+        "entry": "main:observe",
+        "steps": [
+            {"write": {"service.py": "import rates\ndef price(): return rates.RATE * 10\n"}},
+            {"write": {"rates.py": "RATE = 2\n"}},
+            {"write": {"service.py": "import rates\ndef price(): return rates.RATE * 100\n"}},
+            {"write": {"service.py": "def price(:\n"}},
+            {"write": {"service.py": "def price(): return 7\n", "rates.py": "RATE = 3\n"}},
+        ],
+    },
+    {
+        "id": "x-class-of-a-module",
+        "files": {
+            "main.py": "import money\ndef observe(): return [money.rate, money.base, isinstance(money, money.Rated)]\n",
+            "money.py": "import sys\nfrom types import ModuleType\nbase = 2\nclass Rated(ModuleType):\n    @property\n    def rate(self): return self.base * 2\nsys.modules[__name__].__class__ = Rated\n",
+        },
+        "entry": "main:observe",
+        "steps": [
+            {
+                "write": {
+                    "money.py": "import sys\nfrom types import ModuleType\nbase = 2\nclass Rated(ModuleType):\n    @property\n    def rate(self): return self.base * 3\nsys.modules[__name__].__class__ = Rated\n"
+                }
+            },
+            {
+                "write": {
+                    "money.py": "import sys\nfrom types import ModuleType\nbase = 5\nclass Rated(ModuleType):\n    rate = 1\n    def __getattribute__(self, name): return 9 if name == 'base' else super().__getattribute__(name)\nsys.modules[__name__].__class__ = Rated\n"
+                }
+            },
+            {"write": {"money.py": "base = 6\nrate = 7\nclass Rated: ...\n"}},
+        ],
+    },
+    {
         "id": "x-subclass-hook-of-a-library-class",
         "files": {
             "main.py": "import handlers\nfrom string import Template\ndef observe(): return sorted(c.__name__ for c in Template.__subclasses__() if c.__module__ == 'handlers')\n",
