@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from types import CodeType, FunctionType
 from typing import Any
 
+from fastapi_hmr import workers
 from fastapi_hmr.codes import Token, nested
 from fastapi_hmr.facts import Look, closure, content, functions_in, is_a
 from fastapi_hmr.touched import Touched
@@ -102,6 +103,8 @@ class Carry:
         reason = self._unfit or _unfit(app)
         if reason is not None:
             return reason
+        if workers.alive():
+            return "worker processes have the old code"
         if type(app).__qualname__ != type(self.app).__qualname__:
             return f"the app is a {type(app).__qualname__} now"
         reason = self._touched.changed(_lifespans(app))

@@ -16,7 +16,7 @@ PACKAGE = Path(fastapi_hmr.__file__).parent
 FLOORS: tuple[frozenset[str], ...] = tuple(
     frozenset(floor.split())
     for floor in (
-        "exceptions tracebacks audit codes modules collector later pace poll kept exchange interop loop doorbell access waiting watchdog interrupt",
+        "exceptions tracebacks audit codes modules collector later pace poll kept exchange interop loop doorbell access waiting watchdog interrupt workers",
         "config events facts hot interface listen written blocked",
         "resolve ignore tree lifespan touched leaks settings",
         "watcher engine discover terminal generation browser carry coldstart",

@@ -10,8 +10,9 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from types import FrameType, FunctionType, ModuleType
 
+from fastapi_hmr import workers
 from fastapi_hmr.engine import disk
-from fastapi_hmr.engine.hmr import Module
+from fastapi_hmr.engine.hmr import Module, namespace
 from fastapi_hmr.engine.order import parents
 from fastapi_hmr.engine.places import Places
 from fastapi_hmr.engine.record import ENVIRON, FILE, LISTING, NAME, PROBE, Record, Records
@@ -51,6 +52,10 @@ class Planner:
             self._file(plan, path)
             self._path(plan, path)
             self._names(plan, path)
+        if plan.hit and workers.alive():
+            for record in self._records.values():
+                if workers.holds_pool(namespace(record.module)):
+                    plan.hit.setdefault(record.name, f"the processes of the pool in {record.name} have the old code")
         plan.names = self.close({*plan.hit, *(self._repeated() if plan.hit else ())})
         return plan
 

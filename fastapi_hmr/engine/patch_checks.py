@@ -9,6 +9,7 @@ from itertools import takewhile
 from types import CellType, CodeType, FunctionType, ModuleType
 from typing import cast
 
+from fastapi_hmr import workers
 from fastapi_hmr.engine.patch_caches import Cache
 from fastapi_hmr.engine.patch_holders import Holders, Index, walk
 from fastapi_hmr.engine.patch_memos import cache_of, evaluated, reaching
@@ -50,7 +51,7 @@ class Checks:
         """Return the first reason not to patch."""
         if self._record.bodies_read_by is not None:
             return f"`{self._record.bodies_read_by}` read bytecode while the app started"
-        if _has_worker_processes():
+        if workers.alive():
             return "worker processes have the old code"
         for pair, holders in moves:
             if pair.needed:
@@ -202,12 +203,6 @@ def _library(thing: object) -> str:
     else:
         name = type(thing).__module__
     return str(name).partition(".")[0]
-
-
-def _has_worker_processes() -> bool:
-    """True if multiprocessing has children alive, a pool's say: they have imported or inherited the old code."""
-    multiprocessing = sys.modules.get("multiprocessing.process")
-    return multiprocessing is not None and bool(multiprocessing.active_children())
 
 
 def _references(functions: Sequence[object]) -> int:
