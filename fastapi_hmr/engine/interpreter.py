@@ -44,6 +44,20 @@ def interpreter() -> dict[str, Probe]:
             "setrecursionlimit",
             "getrecursionlimit",
         ),
+        "switching": Scalar(
+            "the switch interval",
+            sys.getswitchinterval,
+            sys.setswitchinterval,
+            "setswitchinterval",
+            "getswitchinterval",
+        ),
+        "digits": Scalar(
+            "the limit of digits",
+            sys.get_int_max_str_digits,
+            sys.set_int_max_str_digits,
+            "set_int_max_str_digits",
+            "get_int_max_str_digits",
+        ),
         "gc": Scalar(
             "the garbage collector", gc.isenabled, lambda on: gc.enable() if on else gc.disable(), "", "isenabled"
         ),

@@ -410,6 +410,19 @@ SCENARIOS = [
         ],
     },
     {
+        "id": "x-settings-of-the-interpreter",
+        "files": {
+            "main.py": "import settings, sys\ndef observe(): return [sys.getswitchinterval(), sys.get_int_max_str_digits()]\n",
+            "settings.py": "import sys\nsys.setswitchinterval(0.01)\nsys.set_int_max_str_digits(5000)\n",
+        },
+        "entry": "main:observe",
+        "steps": [
+            {"write": {"settings.py": "import sys\nsys.setswitchinterval(0.02)\n"}},
+            {"write": {"settings.py": "import sys\nsys.set_int_max_str_digits(6000)\n"}},
+            {"write": {"settings.py": "X = 1\n"}},
+        ],
+    },
+    {
         "id": "x-class-of-a-module",
         "files": {
             "main.py": "import money\ndef observe(): return [money.rate, money.base, isinstance(money, money.Rated)]\n",
