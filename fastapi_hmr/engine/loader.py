@@ -188,7 +188,8 @@ class Finder:
 
     def stay_first(self) -> None:
         """A library has put a finder before this one: modules that it finds would be nobody's here."""
-        if sys.meta_path[:1] != [self] and self in sys.meta_path:
+        first = sys.meta_path[0] if sys.meta_path else None
+        if first is not self and self in sys.meta_path:
             sys.meta_path.remove(cast("Any", self))
             sys.meta_path.insert(0, cast("Any", self))
 
