@@ -64,6 +64,7 @@ OURS = {
     "apscheduler.schedulers.base": "apscheduler",
     "cashews": "cashews",
     "beartype.claw._clawstate": "beartype",
+    "dash._callback": "dash",
     "dramatiq.broker": "dramatiq",
     "loguru": "loguru",
     "marshmallow.class_registry": "marshmallow",

@@ -1,4 +1,4 @@
-"""strawberry-graphql, sqladmin, fastapi-users, slowapi: what builds routes and pages out of the app's own classes."""
+"""strawberry-graphql, sqladmin, fastapi-users, slowapi, Dash: what builds routes and pages out of the app's own classes."""
 
 from tests.libraries.scenarios.databases import changed
 
@@ -249,6 +249,40 @@ def total(known):
     return sum(known)
 """
 
+PLOTS = """
+from dash import Dash, dcc, html
+import callbacks
+
+dash_app = Dash("shop", requests_pathname_prefix="/dash/")
+dash_app.layout = html.Div([html.Div("one", id="shown"), dcc.Input(id="typed")])
+"""
+CALLBACKS = """
+from dash import Input, Output, callback
+
+@callback(Output("shown", "children"), Input("typed", "value"))
+def show(value):
+    return f"one {value}"
+"""
+PLOTTED = """
+from fastapi import FastAPI
+from plots import dash_app
+
+app = FastAPI()
+
+@app.get("/")
+def index():
+    client = dash_app.server.test_client()
+    layout = client.get("/_dash-layout").json["props"]["children"][0]["props"]["children"]
+    inputs = [each["inputs"][0] for each in client.get("/_dash-dependencies").json]
+    typed = {
+        "output": "shown.children",
+        "outputs": {"id": "shown", "property": "children"},
+        "inputs": [{**each, "value": 3} for each in inputs],
+        "changedPropIds": ["typed.value"],
+    }
+    return [layout, inputs, client.post("/_dash-update-component", json=typed).get_data(as_text=True)]
+"""
+
 SCENARIOS = [
     {
         "id": "strawberry-graphql",
@@ -374,6 +408,21 @@ SCENARIOS = [
             {"name": "a handler's body", "write": {"routes.py": changed(LIMITED, ('"slow"\n', '"slower"\n'))}},
             {"name": "another path", "write": {"routes.py": changed(LIMITED, ("async def slow", "async def slowly"))}},
             {"name": "the default", "write": {"limits_.py": changed(LIMITS, ("500", "400"))}},
+        ],
+    },
+    {
+        "id": "dash-callbacks",
+        "requires": ["dash"],
+        "timeout": 60.0,
+        "files": {"main.py": PLOTTED, "plots.py": PLOTS, "callbacks.py": CALLBACKS},
+        "observe": ["GET /"],
+        "steps": [
+            {"name": "the layout", "write": {"plots.py": changed(PLOTS, ('"one"', '"two"'))}},
+            {"name": "a callback's body", "write": {"callbacks.py": changed(CALLBACKS, ("one", "two"))}},
+            {"name": "its input", "write": {"callbacks.py": changed(CALLBACKS, ('"value"', '"n_submit"'))}},
+            {"name": "broken", "write": {"plots.py": PLOTS + "1 / 0\n"}},
+            {"name": "mended", "write": {"plots.py": changed(PLOTS, ('"one"', '"three"'))}},
+            {"name": "both", "write": {"plots.py": PLOTS, "callbacks.py": CALLBACKS}},
         ],
     },
 ]
