@@ -247,7 +247,7 @@ class ImportHook:
 
     def __init__(self, tracker: Tracker, finder: Finder) -> None:
         self._tracker = tracker
-        self._finder = finder
+        self.finder = finder
         self._names = tracker.records.names
         self._original = builtins.__import__
         self.orphaned: set[str] = set()
@@ -294,7 +294,7 @@ class ImportHook:
             # By the thousand, when an app imports its framework and when that runs, and in each request: only what
             # first-party code asks for counts.
             return self._original(name, globals, locals, fromlist or (), level)
-        self._finder.stay_first()
+        self.finder.stay_first()
         record = tracker.records.owner(globals)
         tracked = tracker.tracks_here()
         if record is None and not tracked:
@@ -349,10 +349,6 @@ class ImportHook:
                 if package not in sys.modules:
                     self._original(package)
 
-    def loads_otherwise(self, record: Record) -> bool:
-        """See Finder.loads_otherwise."""
-        return self._finder.loads_otherwise(record)
-
     def ours(self, name: str) -> bool:
         """Whether a module is, or would be, first-party."""
         top = name.partition(".")[0]
@@ -377,7 +373,7 @@ class ImportHook:
         """Files changed: names may mean something else."""
         self._tops.clear()
         self._tracker.places.refresh()
-        self._finder.stay_first()
+        self.finder.stay_first()
 
 
 def absolute(name: str, globals_: Mapping[str, Any], level: int) -> str:

@@ -159,7 +159,7 @@ class Transaction:
             more |= self._tracker.course.mistaken & kept
             more |= self._planner.environment(dropped, fresh) & kept
         if self._hooks != (sys.meta_path, sys.path_hooks):
-            more |= {name for name in kept if self._hook.loads_otherwise(self._records[name])}
+            more |= {name for name in kept if self._hook.finder.loads_otherwise(self._records[name])}
         if self._mechanisms.foreign:
             more |= self._planner.library(dropped, fresh) & kept
         if sys.path != self._path:
